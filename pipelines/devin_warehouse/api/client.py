@@ -1,0 +1,302 @@
+"""The only module that does HTTP: key, retries, the brake, and what an answer means.
+
+Statuses (facts on the API, §3.2): 401 and 403 refuse the key, 404 says that an id is unknown,
+422 that the request is invalid; none of them is tried again. 408, 425, 429, 5xx, broken
+connections and bodies that are no JSON are tried again, with exponential back-off and full jitter,
+until attempts or time run out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+import pendulum
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_any, wait_random_exponential
+from tenacity.stop import stop_after_attempt, stop_after_delay
+
+from devin_warehouse import __version__
+from devin_warehouse.errors import ContractBroken, KeyRefused, Misuse, NotFound, Unavailable
+
+ATTEMPTS = 8
+PATIENCE_SECONDS = 120.0
+LONGEST_PAUSE_SECONDS = 60.0
+LONGEST_BODY_BYTES = 512 * 2**20
+TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+
+
+Params = Mapping[str, str | int | list[str]]
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass
+class Traffic:
+    """What a run sent and received, for its ledger row."""
+
+    requests: int = 0
+    retries: int = 0
+    rate_limited: int = 0
+    bytes_received: int = 0
+    replaced_surrogates: int = 0
+
+
+class _TryAgain(Exception):
+    """One attempt failed in a way that another may not."""
+
+
+class Clock:
+    """The time that retries and the brake go by; tests bring one of their own."""
+
+    def now(self) -> float:
+        """Seconds that only grow."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after so many seconds."""
+        await asyncio.sleep(seconds)
+
+
+class Brake:
+    """A pause that every request of the run obeys: what one is told, all heed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until = 0.0
+
+    def pull(self, seconds: float) -> None:
+        """Let no request start for so long."""
+        self._until = max(self._until, self._clock.now() + seconds)
+
+    async def wait(self) -> None:
+        """Return once no pause is left."""
+        while (left := self._until - self._clock.now()) > 0:
+            await self._clock.sleep(left)
+
+
+@dataclass
+class Client:
+    """GET requests to one API host with one key; `server_time` is the first answer's Date."""
+
+    http: httpx.AsyncClient
+    clock: Clock = field(default_factory=Clock)
+    traffic: Traffic = field(default_factory=Traffic)
+    server_time: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self._brake = Brake(self.clock)
+
+    async def get(self, path: str, params: Params | None = None) -> Any:  # noqa: ANN401
+        """The JSON body of a 200 answer.
+
+        Raises KeyRefused, NotFound, ContractBroken (any other refusal, a redirect, a body that is
+        too large or too deep), or Unavailable when attempts or time run out.
+        """
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_TryAgain),
+            stop=stop_any(stop_after_attempt(ATTEMPTS), stop_after_delay(PATIENCE_SECONDS)),
+            wait=wait_random_exponential(multiplier=0.5, max=20),
+            sleep=self.clock.sleep,
+            reraise=True,
+        )
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    self.traffic.retries += attempt.retry_state.attempt_number > 1
+                    return await self._attempt(path, params)
+        except _TryAgain as failure:
+            raise Unavailable(
+                f"The API at {self.http.base_url} gave no usable answer: {failure}. "
+                "What was committed stays; the next run goes on from there."
+            ) from failure.__cause__
+
+    async def _attempt(self, path: str, params: Params | None) -> Any:  # noqa: ANN401
+        await self._brake.wait()
+        self.traffic.requests += 1
+        try:
+            async with self.http.stream("GET", path, params=params) as response:
+                body = await self._body(response)
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise _TryAgain(f"{type(error).__name__} {error}".strip()) from error
+        if self.server_time is None:
+            self.server_time = _http_date(response.headers.get("date"))
+        if response.status_code == 200:
+            return self._decode(body, path)
+        raise self._refusal(response, body, path)
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        chunks, size = [], 0
+        async for chunk in response.aiter_bytes():
+            size += len(chunk)
+            if size > LONGEST_BODY_BYTES:
+                raise ContractBroken(
+                    f"GET {response.url.path}: the answer is longer than "
+                    f"{LONGEST_BODY_BYTES // 2**20} MiB."
+                )
+            chunks.append(chunk)
+        self.traffic.bytes_received += size
+        return b"".join(chunks)
+
+    def _refusal(self, response: httpx.Response, body: bytes, path: str) -> Exception:
+        status, said = response.status_code, _detail(body)
+        if status in RETRIED:
+            if status == 429:
+                self.traffic.rate_limited += 1
+            self._heed(response)
+            return _TryAgain(f"{status} {said}".strip())
+        if status in (401, 403):
+            return KeyRefused(
+                f"The API refused the key for GET {path} ({status} {said}): v2 needs the personal "
+                "key (apk_user_...) of an enterprise admin, v3 a service user's key (cog_...) with "
+                "the permission ViewAccountSessions at the enterprise level."
+            )
+        if status == 404:
+            return NotFound(f"GET {path}: 404 {said}")
+        if response.is_redirect:
+            target = urlsplit(response.headers.get("location", "")).netloc
+            return ContractBroken(
+                f"GET {path}: the API redirects to {target or 'another address'}; the key is not "
+                "sent there. Set --base-url to the API's own address."
+            )
+        return ContractBroken(f"GET {path}: the API answered {status} {said}".rstrip())
+
+    def _heed(self, response: httpx.Response) -> None:
+        """Make all requests pause for as long as Retry-After says, in seconds or as a date."""
+        said = response.headers.get("retry-after", "").strip()
+        date = _http_date(said)
+        if date is not None:
+            now = _http_date(response.headers.get("date")) or pendulum.now("UTC")
+            pause = (date - now).total_seconds()
+        else:
+            pause = float(said) if said.replace(".", "", 1).isdigit() else 0.0
+        if pause > PATIENCE_SECONDS:
+            raise Unavailable(f"The API asks to wait {pause:,.0f} seconds; run again later.")
+        self._brake.pull(min(max(pause, 0.0), PATIENCE_SECONDS))
+
+    def _decode(self, body: bytes, path: str) -> Any:  # noqa: ANN401
+        try:
+            return msgspec.json.decode(body)
+        except RecursionError as error:
+            raise ContractBroken(f"GET {path}: the answer is nested too deeply.") from error
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._decode_leniently(body, path)
+
+    def _decode_leniently(self, body: bytes, path: str) -> Any:  # noqa: ANN401
+        """Decode what msgspec refuses: lone surrogates become U+FFFD, counted; 1e999 its text."""
+        try:
+            value = json.loads(
+                body.decode("utf-8", "surrogatepass"),
+                parse_float=_finite_or_text,
+                parse_constant=_no_constant,
+            )
+            return self._without_surrogates(value)
+        except RecursionError as error:
+            raise ContractBroken(f"GET {path}: the answer is nested too deeply.") from error
+        except ValueError as error:
+            raise _TryAgain(f"200 with a body that is no JSON ({len(body):,} bytes)") from error
+
+    def _without_surrogates(self, value: Any) -> Any:  # noqa: ANN401
+        if isinstance(value, str):
+            text, count = _LONE_SURROGATE.subn("\ufffd", value)
+            self.traffic.replaced_surrogates += count
+            return text
+        if isinstance(value, list):
+            return [self._without_surrogates(element) for element in value]
+        if isinstance(value, dict):
+            return {
+                self._without_surrogates(key): self._without_surrogates(element)
+                for key, element in value.items()
+            }
+        return value
+
+
+@asynccontextmanager
+async def open_client(
+    base_url: str,
+    api_key: str,
+    *,
+    concurrency: int,
+    transport: httpx.AsyncBaseTransport | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Client]:
+    """A client for one run; it belongs to the event loop that it is opened in."""
+    limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+    async with httpx.AsyncClient(
+        base_url=base_url,
+        headers={
+            "Authorization": f"Bearer {api_key}",
+            "User-Agent": f"devin-warehouse/{__version__}",
+            "Accept": "application/json",
+        },
+        timeout=TIMEOUT,
+        limits=limits,
+        transport=transport,
+        follow_redirects=False,
+    ) as http:
+        yield Client(http, clock or Clock())
+
+
+def checked_base_url(base_url: str) -> str:
+    """The base URL without a trailing slash; raises Misuse unless https or loopback."""
+    parts = urlsplit(base_url)
+    is_loopback = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if not parts.hostname or not (
+        parts.scheme == "https" or (parts.scheme == "http" and is_loopback)
+    ):
+        raise Misuse(f"--base-url {base_url}: an https address is needed (http only on loopback).")
+    return base_url.rstrip("/")
+
+
+def checked_key(api_key: str) -> str:
+    """The key without surrounding space; raises Misuse if it cannot stand in a header."""
+    key = api_key.strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise Misuse("The API key holds characters that no key has; was it pasted whole?")
+    return key
+
+
+def _http_date(text: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC) if text else None
+    except ValueError:
+        return None
+
+
+def _detail(body: bytes) -> str:
+    """What the API says of an error, from any of the body shapes in use; at most 200 characters."""
+    try:
+        parsed = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(parsed, dict):
+        return ""
+    detail = parsed.get("detail") or parsed.get("title") or parsed.get("message") or ""
+    if isinstance(detail, list):
+        detail = "; ".join(
+            f"{'.'.join(map(str, e.get('loc', [])))}: {e.get('msg')}"
+            for e in detail
+            if isinstance(e, dict)
+        )
+    return str(detail)[:200]
+
+
+def _finite_or_text(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)

@@ -1,0 +1,180 @@
+"""What people and machines see of a command: progress, summary, status."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+import pendulum
+from rich.console import Console
+from rich.progress import BarColumn, Progress as Bar, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from devin_warehouse.layout import Layout
+from devin_warehouse.load import Progress, Summary
+from devin_warehouse.status import Status
+
+Report = Callable[[Progress], None]
+errors = Console(stderr=True, highlight=False)
+output = Console(highlight=False)
+
+
+@contextmanager
+def reporting(log_format: str, *, is_quiet: bool, is_verbose: bool) -> Iterator[Report]:
+    """Set up the log, and yield what a load reports its progress to."""
+    _set_up_log(log_format, is_quiet=is_quiet, is_verbose=is_verbose)
+    if is_quiet:
+        yield lambda _: None
+    elif log_format == "json":
+        yield lambda progress: _emit({"event": "progress", **_numbers(progress)})
+    elif errors.is_terminal:
+        with _bar() as bar:
+            yield bar
+    else:
+        yield _Lines()
+
+
+def summarize(summary: Summary, layout: Layout, log_format: str, *, is_quiet: bool) -> None:
+    """Say what a load did."""
+    if is_quiet:
+        return
+    if log_format == "json":
+        _emit({"event": "summary", **asdict(summary), "exit_code": summary.exit_code})
+        return
+    counts = summary.counts
+    output.print(
+        f"{counts.read:,} sessions read: {counts.new:,} new, {counts.changed:,} changed, "
+        f"{counts.unchanged:,} unchanged, {counts.rejected:,} rejected"
+    )
+    if counts.new or counts.changed:
+        filled = {name: rows for name, rows in summary.rows.items() if rows}
+        output.print(f"rows now: {', '.join(f'{name} {n:,}' for name, n in filled.items())}")
+    output.print(
+        f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} seconds; "
+        f"watermark {_shown(summary.watermark_before)} -> {_shown(summary.watermark_after)}"
+    )
+    if summary.rejected_records:
+        output.print(
+            f"{summary.rejected_records:,} records could not be read; they are kept in "
+            "devin.rejected_records and asked for again each run (exit 8)"
+        )
+    name = layout.database.name
+    output.print(f"published {name}" if summary.is_published else f"{name} is up to date")
+
+
+def show_status(status: Status, *, as_json: bool) -> None:
+    """Say how a warehouse is doing."""
+    if as_json:
+        watermarks = {
+            scope: {"watermark": at, "age_seconds": round(status.age(scope).total_seconds())}
+            for scope, at in status.watermarks.items()
+        }
+        _emit({**asdict(status), "watermarks": watermarks})
+        return
+    output.print(f"[bold]{status.database}[/bold], published {_shown(status.published_at)}")
+    for scope, at in status.watermarks.items():
+        output.print(f"{scope}: read up to {_shown(at)}, {_age(status.age(scope))} ago")
+    if status.held_by:
+        output.print(f"a load is in progress: {status.held_by}")
+    if status.last_run and status.last_run["error"]:
+        output.print(f"last run {status.last_run['outcome']}: {status.last_run['error']}")
+    output.print(_runs_table(status.runs))
+    filled = {name: rows for name, rows in status.rows.items() if rows}
+    output.print(", ".join(f"{name} {rows:,}" for name, rows in filled.items()) or "no rows yet")
+
+
+class _Lines:
+    """A line a package, where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._packages = 0
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.packages > self._packages:
+            self._packages = progress.packages
+            of = f" of {progress.expected:,}" if progress.expected else ""
+            errors.print(
+                f"package {progress.packages}: {progress.counts.read:,}{of} sessions, "
+                f"{progress.retries:,} retries"
+            )
+
+
+@contextmanager
+def _bar() -> Iterator[Report]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task("reading", total=None, count="")
+
+        def report(progress: Progress) -> None:
+            read = progress.counts.read
+            of = f" of {progress.expected:,}" if progress.expected else ""
+            speed = bar.tasks[0].speed or 0
+            text = f"{read:,}{of} sessions, {speed:,.0f}/s, {progress.retries:,} retries"
+            bar.update(task, completed=read, total=progress.expected, count=text)
+
+        yield report
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"event": "log", "level": record.levelname.lower(), "message": record.getMessage()}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _set_up_log(log_format: str, *, is_quiet: bool, is_verbose: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        _JsonLines() if log_format == "json" else logging.Formatter("%(levelname)s: %(message)s")
+    )
+    log = logging.getLogger("devin_warehouse")
+    log.handlers = [handler]
+    log.propagate = False
+    log.setLevel(logging.ERROR if is_quiet else logging.DEBUG if is_verbose else logging.WARNING)
+
+
+def _runs_table(runs: list[dict[str, Any]]) -> Table:
+    table = Table("started", "mode", "outcome", "read", "new", "changed", "requests", box=None)
+    for run in runs:
+        numbers = (run["sessions_read"], run["sessions_new"], run["sessions_changed"])
+        table.add_row(
+            _shown(run["started_at"]),
+            run["mode"],
+            run["outcome"],
+            *(f"{number or 0:,}" for number in (*numbers, run["requests"])),
+        )
+    return table
+
+
+def _numbers(progress: Progress) -> dict[str, Any]:
+    return {**asdict(progress), "read": progress.counts.read}
+
+
+def _emit(values: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(values, ensure_ascii=False, default=_plain) + "\n")
+    sys.stdout.flush()
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401
+    return f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else str(value)
+
+
+def _shown(instant: datetime | None) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC" if instant else "never"
+
+
+def _age(age: timedelta) -> str:
+    return pendulum.duration(seconds=round(age.total_seconds())).in_words() or "0 seconds"

@@ -1,0 +1,341 @@
+"""Payloads in, one Arrow table per warehouse table out; derived from tables.py, column by column.
+
+A value of a wrong type rejects its record, never its neighbours. Keys that the contract does not
+know are kept in `extra` and counted as drift.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from devin_warehouse.tables import BY_NAME, TABLES, Column, Owner, Table, Type, bare_id, owned
+
+Payload = dict[str, Any]
+NONE = type(None)
+
+ARROW_TYPES = {
+    Type.TEXT: pa.string(),
+    Type.DOUBLE: pa.float64(),
+    Type.BIGINT: pa.int64(),
+    Type.BOOLEAN: pa.bool_(),
+    Type.TIMESTAMP: pa.timestamp("us"),
+    Type.JSON: pa.string(),
+}
+EXPECTED: dict[Type, tuple[frozenset[type], str]] = {
+    Type.TEXT: (frozenset({str, NONE}), "text"),
+    Type.DOUBLE: (frozenset({int, float, NONE}), "a number"),
+    Type.BIGINT: (frozenset({int, float, NONE}), "a whole number"),
+    Type.BOOLEAN: (frozenset({bool, NONE}), "true or false"),
+}
+OBJECT = (frozenset({dict, NONE}), "an object")
+LIST = (frozenset({list, NONE}), "a list")
+FOUND = {str: "text", int: "a number", float: "a number", bool: "true or false", dict: "an object"}
+FOUND |= {list: "a list", NONE: "null"}
+
+_canonical = msgspec.json.Encoder(order="sorted")
+
+
+@dataclass(frozen=True)
+class Exploded:
+    """Arrow tables by name, why which payload was left out (by its place), unknown keys' counts."""
+
+    tables: dict[str, pa.Table]
+    rejected: dict[int, str]
+    drift: Counter[str]
+
+
+def explode(
+    payloads: Mapping[Owner, Sequence[Payload]], version: str, read_time: Callable[[Any], datetime]
+) -> Exploded:
+    """The rows of all tables that the given payloads own.
+
+    The lists of `payloads` are parallel: what is rejected in one is left out of all. Each payload
+    has a `session_id` of type str. `read_time` reads the API version's times.
+    """
+    batches = {owner: _Batch(owner, list(of), read_time) for owner, of in payloads.items()}
+    tables = {
+        table.name: batches[table.owner].table(table, version)
+        for table in owned(version)
+        if table.owner in batches
+    }
+    rejected: dict[int, str] = {}
+    drift: Counter[str] = Counter()
+    for batch in batches.values():
+        rejected = {**batch.rejected, **rejected}
+        drift.update(batch.drift)
+    if not rejected:
+        return Exploded(tables, {}, drift)
+    good = {
+        owner: [payload for place, payload in enumerate(of) if place not in rejected]
+        for owner, of in payloads.items()
+    }
+    return Exploded(explode(good, version, read_time).tables, rejected, drift)
+
+
+def rejected_rows(
+    endpoint: str, records: Sequence[Payload], rejected: Mapping[int, str], now: datetime
+) -> pa.Table:
+    """The rows of `rejected_records` for the records at the given places."""
+    rows = [
+        {
+            "record_key": hashlib.sha256(json_text([endpoint, session_id]).encode()).hexdigest(),
+            "session_id": session_id,
+            "endpoint": endpoint,
+            "reason": reason,
+            "record": json_text(records[place]),
+            "first_seen_at": now,
+            "last_seen_at": now,
+        }
+        for place, reason in sorted(rejected.items())
+        for session_id in [bare_id(records[place]["session_id"])]
+    ]
+    return pa.Table.from_pylist(rows, arrow_schema(BY_NAME["rejected_records"]))
+
+
+def content_hash(value: Any) -> str:  # noqa: ANN401
+    """sha256 of a JSON value whatever the order of its keys."""
+    return hashlib.sha256(_canonical.encode(value)).hexdigest()
+
+
+def json_text(value: Any) -> str:  # noqa: ANN401
+    """A value as the API sent it, as JSON text without needless space."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The Arrow schema of a table."""
+    return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in table.columns])
+
+
+def _known_keys(owner: Owner) -> dict[str, frozenset[str]]:
+    """For each object of a payload, by its path: the keys that the contract knows there."""
+    known: dict[str, set[str]] = {"": {"session_id"}}
+    for table in TABLES:
+        # v3's insights answer repeats the session's own keys
+        if table.owner is owner or (table.owner is Owner.SESSION and owner is Owner.INSIGHTS):
+            columns = () if table.lists else table.columns
+            for path in chain(
+                (path for column in columns for path in column.paths),
+                (path for _, path in table.lists),
+            ):
+                parts = path.split(".")
+                for depth, key in enumerate(parts):
+                    known.setdefault(".".join(parts[:depth]), set()).add(key)
+    return {path: frozenset(keys) for path, keys in known.items()}
+
+
+KNOWN_KEYS = {owner: _known_keys(owner) for owner in Owner}
+
+
+class _Batch:
+    """Payloads of one owner, read column by column."""
+
+    def __init__(
+        self, owner: Owner, payloads: list[Payload], read_time: Callable[[Any], datetime]
+    ) -> None:
+        self.rejected: dict[int, str] = {}
+        self.drift: Counter[str] = Counter()
+        self._owner = owner
+        self._read_time = read_time
+        self._places = range(len(payloads))
+        self._ids = [bare_id(payload["session_id"]) for payload in payloads]
+        self._objects: dict[str, list[Payload | None]] = {"": list(payloads)}
+
+    def table(self, table: Table, version: str) -> pa.Table:
+        """A warehouse table's rows; without the rejected payloads' values, which are NULL."""
+        rows = self._list_rows(table) if table.lists else self._payload_rows(table, version)
+        return pa.table(rows, schema=arrow_schema(table))
+
+    def _payload_rows(self, table: Table, version: str) -> list[pa.Array]:
+        own: dict[str, Callable[[], list[Any]]] = {
+            "session_id": lambda: self._ids,
+            "api_version": lambda: [version] * len(self._ids),
+            "has_analysis": lambda: [a is not None for a in self._at("analysis")],
+            "analysis_hash": lambda: [a and content_hash(a) for a in self._at("analysis")],
+            "extra": self._extras,
+        }
+        return [
+            pa.array(own[column.name](), ARROW_TYPES[column.type])
+            if column.name in own
+            else self._array(column, [self._values(p) for p in column.paths], self._places)
+            for column in table.columns
+        ]
+
+    def _list_rows(self, table: Table) -> list[pa.Array]:
+        labels: list[str] = []
+        positions: list[int] = []
+        places: list[int] = []
+        elements: list[Any] = []
+        for label, path in table.lists:
+            lists = self._checked(self._values(path), LIST, self._places, path)
+            for place, found in enumerate(lists):
+                if found:
+                    places += [place] * len(found)
+                    positions += range(len(found))
+                    elements += found
+            labels += [label] * (len(elements) - len(labels))
+        own = {
+            "session_id": [self._ids[place] for place in places],
+            "position": positions,
+            "usage": labels,
+        }
+        path = table.lists[0][1]
+        if table.holds_objects:
+            elements = self._checked(elements, OBJECT, places, f"{path}[]", nullable=False)
+            own["extra"] = self._element_extras(table, elements, places)
+        return [
+            pa.array(own[column.name], ARROW_TYPES[column.type])
+            if column.name in own
+            else self._element_array(table, column, elements, places)
+            for column in table.columns
+        ]
+
+    def _element_array(
+        self, table: Table, column: Column, elements: Sequence[Any], places: Sequence[int]
+    ) -> pa.Array:
+        path = f"{table.lists[0][1]}[]"
+        if not table.holds_objects:
+            texts = self._checked(elements, EXPECTED[Type.TEXT], places, path, nullable=False)
+            return self._array(column, [texts], places)
+        spellings = [[e and e.get(key) for e in elements] for key in column.paths]
+        return self._array(column, spellings, places, path)
+
+    def _array(
+        self,
+        column: Column,
+        spellings: Sequence[Sequence[Any]],
+        places: Sequence[int],
+        within: str = "",
+    ) -> pa.Array:
+        """A column's values as Arrow: the first spelling that is not null, checked and formed."""
+        values = spellings[0]
+        for other in spellings[1:]:
+            values = [b if a is None else a for a, b in zip(values, other, strict=True)]
+        name = f"{within}.{column.at}".strip(".") or column.name
+        if column.is_required:
+            for value, place in zip(values, places, strict=True):
+                if value is None:
+                    self.rejected.setdefault(place, f"{name} is missing")
+        if column.type in EXPECTED:
+            values = self._checked(values, EXPECTED[column.type], places, name)
+        if column.form:
+            values = [value and column.form(value) for value in values]
+        if column.type in CONVERSIONS:
+            values = self._converted(values, CONVERSIONS[column.type], places, name)
+        elif column.type is Type.TIMESTAMP:
+            values = self._converted(values, self._read_time, places, name)
+        return pa.array(values, ARROW_TYPES[column.type])
+
+    def _converted(
+        self,
+        values: Sequence[Any],
+        convert: Callable[[Any], Any],
+        places: Sequence[int],
+        name: str,
+    ) -> list[Any]:
+        try:
+            return [None if value is None else convert(value) for value in values]
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            return [
+                self._tried(value, convert, place, name)
+                for value, place in zip(values, places, strict=True)
+            ]
+
+    def _tried(
+        self,
+        value: Any,  # noqa: ANN401
+        convert: Callable[[Any], Any],
+        place: int,
+        name: str,
+    ) -> Any:  # noqa: ANN401
+        try:
+            return None if value is None else convert(value)
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            self.rejected.setdefault(place, f"{name} cannot be read: {_shown(value)}")
+            return None
+
+    def _checked(
+        self,
+        values: Sequence[Any],
+        expected: tuple[frozenset[type], str],
+        places: Sequence[int],
+        name: str,
+        *,
+        nullable: bool = True,
+    ) -> list[Any]:
+        """The values, those of another type than expected as None and their record rejected."""
+        allowed, said = expected
+        if not nullable:
+            allowed -= {NONE}
+        if set(map(type, values)) <= allowed:
+            return list(values)
+        for value, place in zip(values, places, strict=True):
+            if type(value) not in allowed:
+                reason = f"{name} should be {said} and is {FOUND[type(value)]}"
+                self.rejected.setdefault(place, reason)
+        return [value if type(value) in allowed else None for value in values]
+
+    def _values(self, path: str) -> list[Any]:
+        parent, _, key = path.rpartition(".")
+        return [None if found is None else found.get(key) for found in self._at(parent)]
+
+    def _at(self, path: str) -> list[Payload | None]:
+        """The object at a path in each payload, None where there is none."""
+        if path not in self._objects:
+            self._objects[path] = self._checked(self._values(path), OBJECT, self._places, path)
+        return self._objects[path]
+
+    def _extras(self) -> list[str | None]:
+        """Per payload, the keys that the contract does not know, those of inner objects named."""
+        extras: list[Payload] = [{} for _ in self._places]
+        for path, known in KNOWN_KEYS[self._owner].items():
+            name = path.rpartition(".")[2]
+            for place, found in enumerate(self._at(path)):
+                if found and not found.keys() <= known:
+                    unknown = self._unknown(found, known, f"{self._owner}.{path}".strip("."))
+                    extras[place] |= {name: unknown} if name else unknown
+        return self._converted([extra or None for extra in extras], json_text, self._places, "extra")
+
+    def _element_extras(
+        self, table: Table, elements: Sequence[Payload | None], places: Sequence[int]
+    ) -> list[str | None]:
+        known = {path for column in table.columns for path in column.paths}
+        where = f"{table.lists[0][1]}[]"
+        extras = [
+            self._unknown(element, known, where) if element and not element.keys() <= known else None
+            for element in elements
+        ]
+        return self._converted(extras, json_text, places, f"{where}.extra")
+
+    def _unknown(self, found: Payload, known: Iterable[str], where: str) -> Payload:
+        unknown = {key: value for key, value in found.items() if key not in known}
+        self.drift.update(f"{where}.{key}" for key in unknown)
+        return unknown
+
+
+def _whole(value: float) -> int:
+    if int(value) != value or not -(2**63) <= value < 2**63:
+        raise ValueError(value)
+    return int(value)
+
+
+CONVERSIONS: dict[Type, Callable[[Any], Any]] = {
+    Type.DOUBLE: float,
+    Type.BIGINT: _whole,
+    Type.JSON: json_text,
+}
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

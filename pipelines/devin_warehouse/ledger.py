@@ -1,0 +1,110 @@
+"""The ledger `devin.load_runs`: what each run did, and so how far each scope has been read.
+
+A scope's watermark is the newest `watermark_after` of its runs: it moves in the transaction that
+commits the rows it speaks of, and travels with every copy of the file.
+"""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pendulum
+
+from devin_warehouse import __version__
+from devin_warehouse.tables import BY_NAME
+
+KEPT = timedelta(days=400)
+MOVING_MODES = ("incremental", "full")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of the ledger in the making."""
+
+    scope: str
+    api_version: str
+    mode: str
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started_at: datetime = field(default_factory=lambda: pendulum.now("UTC"))
+
+
+def watermark(connection: duckdb.DuckDBPyConnection, scope: str) -> datetime | None:
+    """Up to when the scope has been read and committed, UTC; None if never."""
+    row = connection.execute(
+        "SELECT watermark_after FROM devin.load_runs WHERE scope = ? AND mode IN ? "
+        "AND watermark_after IS NOT NULL ORDER BY started_at DESC LIMIT 1",
+        [scope, MOVING_MODES],
+    ).fetchone()
+    return row[0].replace(tzinfo=UTC) if row else None
+
+
+def start(connection: duckdb.DuckDBPyConnection, run: Run) -> datetime | None:
+    """Write the run's row, close those of killed runs, forget old ones; returns the watermark."""
+    now = naive(run.started_at)
+    before = watermark(connection, run.scope)
+    connection.execute(
+        "UPDATE devin.load_runs SET outcome = 'killed', finished_at = ?, "
+        "error = 'The process ended without a word; this run took over.' WHERE outcome = 'running'",
+        [now],
+    )
+    connection.execute(
+        "DELETE FROM devin.load_runs WHERE started_at < ? AND run_id NOT IN "
+        "(SELECT max_by(run_id, started_at) FROM devin.load_runs "
+        "WHERE watermark_after IS NOT NULL GROUP BY scope)",
+        [now - KEPT],
+    )
+    _write(connection, run, {"started_at": now, "outcome": "running"} | _about(run, before))
+    return before
+
+
+def note(connection: duckdb.DuckDBPyConnection, run: Run, values: Mapping[str, Any]) -> None:
+    """Set columns of the run's row; instants may be aware."""
+    known = {column.name for column in BY_NAME["load_runs"].columns}
+    if unknown := values.keys() - known:
+        raise KeyError(unknown)
+    sets = ", ".join(f"{name} = ?" for name in values)
+    plain = [naive(v) if isinstance(v, datetime) else v for v in values.values()]
+    connection.execute(f"UPDATE devin.load_runs SET {sets} WHERE run_id = ?", [*plain, run.run_id])
+
+
+def scopes(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The watermark of every scope that has one, ISO 8601 UTC."""
+    rows = connection.execute(
+        "SELECT scope, max_by(watermark_after, started_at) FROM devin.load_runs "
+        "WHERE watermark_after IS NOT NULL AND mode IN ? GROUP BY scope ORDER BY scope",
+        [MOVING_MODES],
+    ).fetchall()
+    return {scope: f"{at:%Y-%m-%dT%H:%M:%SZ}" for scope, at in rows}
+
+
+def naive(instant: datetime) -> datetime:
+    """An aware instant as the plain UTC datetime that a TIMESTAMP column holds."""
+    utc = instant.astimezone(UTC) if instant.tzinfo else instant
+    return datetime(*utc.timetuple()[:6], utc.microsecond)  # noqa: DTZ001
+
+
+def _about(run: Run, before: datetime | None) -> dict[str, Any]:
+    return {
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "scope": run.scope,
+        "api_version": run.api_version,
+        "mode": run.mode,
+        "watermark_before": before and naive(before),
+        "watermark_after": before and naive(before),
+        "software_version": __version__,
+    }
+
+
+def _write(connection: duckdb.DuckDBPyConnection, run: Run, values: dict[str, Any]) -> None:
+    names = ", ".join(["run_id", *values])
+    marks = ", ".join("?" * (len(values) + 1))
+    connection.execute(
+        f"INSERT INTO devin.load_runs ({names}) VALUES ({marks})", [run.run_id, *values.values()]
+    )

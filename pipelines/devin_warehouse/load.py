@@ -1,0 +1,381 @@
+"""The main job: bring the warehouse up to date with the API, package by package, and publish.
+
+A package's rows, their history and the watermark are committed together. Whatever ends a run, what
+is committed stays, and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import FrameType
+from typing import Any
+
+import duckdb
+import pendulum
+
+from devin_warehouse import ledger
+from devin_warehouse.api import v2
+from devin_warehouse.errors import Stopped, WarehouseError
+from devin_warehouse.explode import json_text
+from devin_warehouse.feed import (
+    Connection,
+    Event,
+    Feed,
+    FilterWasIgnored,
+    Proven,
+    Records,
+    Reread,
+    open_feed,
+)
+from devin_warehouse.intake import Counts, Intake
+from devin_warehouse.layout import Layout, local_resources, write_json
+from devin_warehouse.locks import one_writer
+from devin_warehouse.merge import Merger, transaction
+from devin_warehouse.publish import publish
+from devin_warehouse.source import scope_of
+from devin_warehouse.tables import BY_NAME, TABLES
+from devin_warehouse.windows import Frontier, Window
+from devin_warehouse.work_file import database_errors, open_work_file
+
+PACKAGE_SESSIONS = 10_000
+PACKAGE_SECONDS = 60
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a load is asked to do."""
+
+    layout: Layout
+    connection: Connection
+    overlap: timedelta = timedelta(hours=1)
+    wait_seconds: float = 0
+    initial_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: distinct sessions read, of how many expected, and the package count."""
+
+    counts: Counts
+    expected: int | None
+    packages: int
+    retries: int
+
+
+@dataclass
+class Summary:
+    """What a run did."""
+
+    counts: Counts = field(default_factory=Counts)
+    rows: dict[str, int] = field(default_factory=dict)
+    scopes: dict[str, str] = field(default_factory=dict)
+    requests: int = 0
+    retries: int = 0
+    seconds: float = 0
+    watermark_before: datetime | None = None
+    watermark_after: datetime | None = None
+    rejected_records: int = 0
+    is_published: bool = False
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 8 if there are records that could not be read."""
+        return 8 if self.rejected_records else 0
+
+
+def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> Summary:
+    """Run the main job; `report` hears of each batch.
+
+    Raises a WarehouseError's kind for everything that ends it early; the ledger says so too.
+    """
+    order.layout.make_folder()
+    with (
+        one_writer(order.layout, order.wait_seconds),
+        open_work_file(order.layout) as connection,
+        database_errors(),
+        _stop_signals() as stop,
+    ):
+        scope = scope_of(order.connection)
+        run = ledger.Run(scope, v2.VERSION, "incremental")
+        loading = _Loading(order, connection, run, stop, report)
+        try:
+            summary = loading.run()
+        except BaseException as error:
+            loading.note_failure(error)
+            raise
+        finally:
+            write_status(order.layout, connection)
+        return summary
+
+
+def write_status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> None:
+    """Leave word beside the database of how the run ended; `status` reads it."""
+    latest = connection.execute(
+        "SELECT * FROM devin.load_runs ORDER BY started_at DESC LIMIT 1"
+    ).fetchall()
+    names = [column.name for column in BY_NAME["load_runs"].columns]
+    published_at = connection.execute(
+        "SELECT published_at FROM bookkeeping.publication"
+    ).fetchall()[0][0]
+    with local_resources():
+        write_json(
+            layout.status_file,
+            {
+                "run": dict(zip(names, latest[0], strict=True)) if latest else None,
+                "watermarks": ledger.scopes(connection),
+                "published_at": published_at,
+                "published_file": layout.target,
+            },
+        )
+
+
+class _Stop:
+    """Whether a signal asked to stop; the second one does not ask."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def ask(self, number: int, _frame: FrameType | None) -> None:
+        """Note the signal; the same again ends the process at once."""
+        if self.signal is not None:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.signal = number
+
+
+@contextmanager
+def _stop_signals() -> Iterator[_Stop]:
+    """Heed SIGINT and SIGTERM at the next package; only a main thread can."""
+    stop = _Stop()
+    try:
+        before = {s: signal.signal(s, stop.ask) for s in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:
+        before = {}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Loading:
+    """One run, from its ledger row to its last commit."""
+
+    def __init__(
+        self,
+        order: Order,
+        connection: duckdb.DuckDBPyConnection,
+        run: ledger.Run,
+        stop: _Stop,
+        report: Callable[[Progress], None],
+    ) -> None:
+        self._order = order
+        self._connection = connection
+        self._run = run
+        self._stop = stop
+        self._report = report
+        self._started = pendulum.now("UTC")
+        self._summary = Summary()
+        self._merger: Merger | None = None
+        self._package_started = self._started
+        self._packages = 0
+        self._windows = 0
+        self._reread = 0
+        self._expected: int | None = None
+
+    def run(self) -> Summary:
+        """Read, commit, publish."""
+        self._summary.watermark_before = ledger.start(self._connection, self._run)
+        with open_feed(self._order.connection) as feed:
+            total, server_time = feed.survey()
+            if not feed.has_server_time:
+                self._notice("The API's answers bear no Date: this machine's clock was used.")
+            self._read(feed, server_time.replace(microsecond=0), total)
+        self._compare_totals(total)
+        self._finish()
+        return self._summary
+
+    def note_failure(self, error: BaseException) -> None:
+        """Say in the ledger how the run ended."""
+        code = error.exit_code if isinstance(error, WarehouseError) else 1
+        ledger.note(
+            self._connection,
+            self._run,
+            {
+                "outcome": "failed",
+                "finished_at": pendulum.now("UTC"),
+                "exit_code": code,
+                "error": "; ".join([str(error) or type(error).__name__, *self._summary.notices]),
+            },
+        )
+
+    def _read(self, feed: Feed, until: datetime, total: int | None) -> None:
+        before = self._summary.watermark_before
+        since = before - self._order.overlap if before else self._order.initial_since
+        window = Window(since and min(since, until), until)
+        self._feed = feed
+        self._window = window
+        self._frontier = Frontier(window.since)
+        self._intake = Intake(self._connection, until)
+        self._summary.counts = self._intake.counts
+        self._expected = total if window.since is None else None
+        ledger.note(
+            self._connection, self._run, {"window_since": since, "window_until": window.until}
+        )
+        for event in feed.windows(window, is_open_ended=True):
+            self._handle(event)
+        for event in feed.by_id(self._rejected_before()):
+            self._handle(event)
+        self._commit()
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Records(endpoint, records):
+                self._intake.take(endpoint, records)
+            case Proven(window):
+                self._windows += 1
+                self._frontier.prove(window)
+            case Reread():
+                self._reread += 1
+            case FilterWasIgnored():
+                self._notice(
+                    "The API ignores the filters updated_date_from and updated_date_to: "
+                    "the whole listing was read without them, and will be each run."
+                )
+        if self._intake.is_full:
+            self._sort_out()
+        age = (pendulum.now("UTC") - self._package_started).total_seconds()
+        if self._intake.package.sessions >= PACKAGE_SESSIONS or age >= PACKAGE_SECONDS:
+            self._commit()
+        if self._stop.signal is not None:
+            self._commit()
+            raise Stopped(self._stop.signal)
+
+    def _sort_out(self) -> None:
+        if not self._intake.sort_out():
+            self._commit_package()
+            self._intake.sort_out()
+        self._report(
+            Progress(
+                self._intake.counts, self._expected, self._packages, self._feed.traffic.retries
+            )
+        )
+
+    def _commit(self) -> None:
+        """Commit everything taken so far, and the watermark that it has reached."""
+        reached = self._frontier.reached
+        self._sort_out()
+        self._commit_package(reached)
+
+    def _commit_package(self, reached: datetime | None = None) -> None:
+        package = self._intake.package
+        if package.parts:
+            self._merger = self._merger or Merger(self._connection, self._order.layout)
+            self._merger.land(package)
+        with transaction(self._connection):
+            is_changed = bool(
+                package.parts
+                and self._merger
+                and self._merger.merge(package, self._intake.observed_at)
+            )
+            if self._forget_healed() or is_changed:
+                self._connection.execute(
+                    "UPDATE bookkeeping.publication SET data_version = data_version + 1"
+                )
+            self._note_progress(reached)
+        self._packages += bool(package.parts)
+        self._intake.start_package()
+        self._package_started = pendulum.now("UTC")
+
+    def _forget_healed(self) -> bool:
+        """Sessions that were read leave the lists of the unreadable and of the deleted."""
+        left = 0
+        for table in ("rejected_records", "deleted_sessions"):
+            left += self._connection.execute(
+                f"DELETE FROM devin.{table} WHERE session_id IN "
+                "(SELECT session_id FROM met WHERE met_as <> 'rejected')"
+            ).fetchall()[0][0]
+        return bool(left)
+
+    def _note_progress(self, reached: datetime | None) -> None:
+        known = (self._summary.watermark_before, self._summary.watermark_after, reached)
+        self._summary.watermark_after = max((w for w in known if w), default=None)
+        counts, traffic = self._intake.counts, self._feed.traffic
+        values: dict[str, Any] = {
+            "watermark_after": self._summary.watermark_after,
+            "sessions_read": counts.read,
+            "sessions_new": counts.new,
+            "sessions_changed": counts.changed,
+            "sessions_unchanged": counts.unchanged,
+            "sessions_rejected": counts.rejected,
+            "windows": self._windows,
+            "windows_reread": self._reread,
+            "requests": traffic.requests,
+            "retries": traffic.retries,
+            "rate_limited": traffic.rate_limited,
+            "bytes_received": traffic.bytes_received,
+            "schema_drift": json_text(self._intake.drift) if self._intake.drift else None,
+        }
+        ledger.note(self._connection, self._run, values)
+
+    def _rejected_before(self) -> list[str]:
+        rows = self._connection.execute(
+            "SELECT DISTINCT session_id FROM devin.rejected_records ORDER BY last_seen_at"
+        ).fetchall()
+        return self._intake.unmet([row[0] for row in rows])
+
+    def _compare_totals(self, total: int | None) -> None:
+        """Say so if the API has more sessions than the warehouse: reading by window missed some."""
+        organizations = list(self._order.connection.filters.org_ids)
+        known = self._connection.execute(
+            "SELECT count(*) FROM devin.sessions WHERE ? OR org_id IN ?",
+            [not organizations, organizations],
+        ).fetchall()[0][0] + len(self._rejected_before())
+        if total is not None and total > known and self._order.initial_since is None:
+            self._notice(
+                f"The API has {total:,} sessions, the warehouse knows {known:,}: "
+                "run `devin-warehouse load --full-refresh`."
+            )
+
+    def _finish(self) -> None:
+        summary = self._summary
+        traffic = self._feed.traffic
+        if traffic.replaced_surrogates:
+            self._notice(
+                f"{traffic.replaced_surrogates:,} lone surrogates in texts became U+FFFD."
+            )
+        summary.rejected_records = self._connection.execute(
+            "SELECT count(*) FROM devin.rejected_records"
+        ).fetchall()[0][0]
+        ledger.note(
+            self._connection,
+            self._run,
+            {
+                "outcome": "done",
+                "finished_at": pendulum.now("UTC"),
+                "exit_code": summary.exit_code,
+                "error": "; ".join(summary.notices) or None,
+            },
+        )
+        summary.is_published = publish(self._connection, self._order.layout)
+        summary.requests, summary.retries = traffic.requests, traffic.retries
+        summary.scopes = ledger.scopes(self._connection)
+        summary.rows = {
+            table.name: self._connection.execute(
+                f"SELECT count(*) FROM devin.{table.name}"
+            ).fetchall()[0][0]
+            for table in TABLES
+        }
+        summary.seconds = (pendulum.now("UTC") - self._started).total_seconds()
+
+    def _notice(self, text: str) -> None:
+        log.warning(text)
+        self._summary.notices.append(text)

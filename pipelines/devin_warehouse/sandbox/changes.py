@@ -1,0 +1,159 @@
+"""The kinds of change that `World.change` cycles through; each shows in a session's record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, NamedTuple
+
+from . import vocabulary as words
+from .inventor import Inventor, status_detail
+from .sessions import ActionItem, FeedbackItem, Issue, Session, TimelineEvent
+
+_LIVE_STATUSES = ("new", "claimed", "running", "suspended", "resuming")
+_STATUSES = ("running", "exit", "error", "suspended", "resuming")
+
+
+class Change(NamedTuple):
+    """One kind: which sessions it can happen to, and how it happens to one."""
+
+    kind: str
+    is_possible: Callable[[Session], bool]
+    happen: Callable[[Random, Inventor, Session], None]
+
+
+def list_of(session: Session, name: str) -> list[Any] | None:
+    """One of the six lists of a session; None where it cannot have one."""
+    if name in ("tags", "pull_requests"):
+        return list_attribute(session, name)
+    if session.analysis is None:
+        return None
+    if name == "feedback_items":
+        prompt = session.analysis.suggested_prompt
+        return None if prompt is None else prompt.feedback_items
+    return list_attribute(session.analysis, name)
+
+
+def list_attribute(owner: object, name: str) -> list[Any]:
+    """An attribute that is known to be a list."""
+    value: list[Any] = getattr(owner, name)
+    return value
+
+
+def _element(rng: Random, inventor: Inventor, session: Session, name: str) -> object:
+    """Something new for one of the lists."""
+    task = inventor.task(rng, session.org_id, 0.4)
+    label = rng.choice(words.LABELS)
+    if name == "tags":
+        unused = [tag for tag in words.TAGS if tag not in session.tags]
+        return rng.choice(unused) if unused else f"tag-{len(session.tags)}"
+    if name == "pull_requests":
+        return inventor.pull_request(task)
+    if name == "issues":
+        return Issue(task.write(words.ISSUES[label]), rng.choice(words.IMPACTS), label)
+    if name == "timeline":
+        title, description, color = rng.choice(words.TIMELINE)
+        return TimelineEvent(title, task.write(description), color)
+    if name == "action_items":
+        kind, text = words.ACTIONS[label]
+        return ActionItem(task.write(text), kind)
+    summary, details = rng.choice(words.FEEDBACK)
+    return FeedbackItem(summary, None, task.write(details))
+
+
+def _list_changes(name: str) -> tuple[Change, Change, Change]:
+    def has(session: Session, least: int) -> bool:
+        elements = list_of(session, name)
+        return elements is not None and len(elements) >= least
+
+    def grow(rng: Random, inventor: Inventor, session: Session) -> None:
+        elements = list_of(session, name)
+        if elements is not None:
+            new = [_element(rng, inventor, session, name) for _ in range(rng.randint(1, 2))]
+            elements.extend(new)
+
+    def cut(session: Session, length: int) -> None:
+        elements = list_of(session, name)
+        if elements is not None:
+            del elements[length:]
+
+    return (
+        Change(f"{name} grown", lambda s: has(s, 0), grow),
+        Change(f"{name} shrunk", lambda s: has(s, 2), lambda _r, _i, s: cut(s, 1)),
+        Change(f"{name} emptied", lambda s: has(s, 1), lambda _r, _i, s: cut(s, 0)),
+    )
+
+
+def _analyse(rng: Random, inventor: Inventor, session: Session) -> None:
+    session.analysis = inventor.analysis(rng, session)
+
+
+def _analyse_again(rng: Random, inventor: Inventor, session: Session) -> None:
+    _analyse(rng, inventor, session)
+    if session.analysis:
+        again = TimelineEvent("Analysed again", f"Request {rng.getrandbits(32):08x}", "gray")
+        session.analysis.timeline.append(again)
+
+
+def _forget_analysis(_rng: Random, _inventor: Inventor, session: Session) -> None:
+    session.analysis = None
+
+
+def _has_suggested_prompt(session: Session) -> bool:
+    return session.analysis is not None and session.analysis.suggested_prompt is not None
+
+
+def _remove_suggested_prompt(_rng: Random, _inventor: Inventor, session: Session) -> None:
+    if session.analysis:
+        session.analysis.suggested_prompt = None
+
+
+def _merge(rng: Random, _inventor: Inventor, session: Session) -> None:
+    rng.choice([p for p in session.pull_requests if p.state == "open"]).state = "merged"
+
+
+def _change_status(rng: Random, _inventor: Inventor, session: Session) -> None:
+    session.status = rng.choice([status for status in _STATUSES if status != session.status])
+    session.status_detail = status_detail(rng, session.status)
+
+
+def _retitle(rng: Random, inventor: Inventor, session: Session) -> None:
+    session.title = f"{inventor.task(rng, session.org_id, 0).title} ({rng.randint(2, 9999)})"
+
+
+def _burn_acus(rng: Random, _inventor: Inventor, session: Session) -> None:
+    grown = session.acus_consumed + rng.choice((1, 2, 0.25, round(rng.uniform(0.1, 5), 2)))
+    session.acus_consumed = round(grown, 4) if isinstance(grown, float) else grown
+
+
+def _always(_session: Session) -> bool:
+    return True
+
+
+CHANGES: tuple[Change, ...] = (
+    *(
+        change
+        for name in (
+            "tags",
+            "pull_requests",
+            "issues",
+            "timeline",
+            "action_items",
+            "feedback_items",
+        )
+        for change in _list_changes(name)
+    ),
+    Change("analysis added", lambda s: s.analysis is None, _analyse),
+    Change("analysis replaced", lambda s: s.analysis is not None, _analyse_again),
+    Change("analysis removed", lambda s: s.analysis is not None, _forget_analysis),
+    Change("suggested_prompt removed", _has_suggested_prompt, _remove_suggested_prompt),
+    Change(
+        "pull request merged", lambda s: any(p.state == "open" for p in s.pull_requests), _merge
+    ),
+    Change("status changed", lambda s: s.status in _LIVE_STATUSES, _change_status),
+    Change("title changed", _always, _retitle),
+    Change("ACUs grown", _always, _burn_acus),
+)
+
+NEW_SESSION = "new session"
+KINDS = (*(change.kind for change in CHANGES), NEW_SESSION)

@@ -1,0 +1,77 @@
+"""The settings: what each is called on the command line, in the environment and in dlt's config.
+
+An option wins over the environment, that over `.dlt/config.toml` (section `sources.devin`), that
+over the default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from devin_warehouse.errors import KeyRefused, Misuse
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting; its option is `--name`, its key in dlt's config is `name`."""
+
+    name: str
+    default: str | int
+    meaning: str
+    environment: str = ""
+
+    @property
+    def option(self) -> str:
+        """As it is spelled on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+
+SETTINGS = {
+    setting.name: setting
+    for setting in (
+        Setting("database", "warehouse.duckdb", "The published file.", "DEVIN_DATABASE"),
+        Setting(
+            "base_url",
+            "https://api.devin.ai",
+            "Where the API is: https, or loopback.",
+            "DEVIN_BASE_URL",
+        ),
+        Setting("api", "auto", "API version: auto (by the key's prefix) or v2."),
+        Setting("initial_since", "", "A first load of recent history only, from this time on."),
+        Setting("overlap", "1h", "How far behind the watermark a run starts; at least 5m."),
+        Setting("concurrency", 8, "Requests in flight at most."),
+        Setting("wait", "0s", "How long to wait for another load to end."),
+    )
+}
+
+
+def resolved(name: str, given: str | int | None) -> str:
+    """A setting's value as text: what was given, else dlt's config, else the default.
+
+    Raises Misuse if dlt's configuration cannot be read.
+    """
+    if given is not None:
+        return str(given)
+    configured = _configured(name)
+    return str(SETTINGS[name].default if configured is None else configured)
+
+
+def api_key(environment: str | None) -> str:
+    """The key: DEVIN_API_KEY, else dlt's `sources.devin.api_key`; raises KeyRefused without one."""
+    key = environment or _configured("api_key", is_secret=True)
+    if not key:
+        raise KeyRefused(
+            "There is no API key: set DEVIN_API_KEY, or sources.devin.api_key in .dlt/secrets.toml, "
+            "to the personal key (apk_user_...) of an enterprise admin."
+        )
+    return str(key)
+
+
+def _configured(name: str, *, is_secret: bool = False) -> str | int | None:
+    try:
+        import dlt  # noqa: PLC0415 half a second that `--help` does without
+
+        found = (dlt.secrets if is_secret else dlt.config).get(f"sources.devin.{name}")
+    except Exception as error:  # dlt's config errors share no base with TOML's and the system's
+        raise Misuse(f"The configuration in .dlt cannot be read: {error}") from error
+    return found if isinstance(found, str | int) else None

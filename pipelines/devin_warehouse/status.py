@@ -1,0 +1,78 @@
+"""How a warehouse is doing: read from the status file and the published file, never the work file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import duckdb
+import pendulum
+
+from devin_warehouse import locks
+from devin_warehouse.errors import Misuse
+from devin_warehouse.layout import Layout, read_json
+from devin_warehouse.tables import TABLES
+
+RUNS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a warehouse; instants are aware, UTC."""
+
+    database: str
+    held_by: str | None
+    watermarks: dict[str, datetime]
+    published_at: datetime | None
+    last_run: dict[str, Any] | None
+    runs: list[dict[str, Any]]
+    rows: dict[str, int]
+    at: datetime
+
+    def age(self, scope: str) -> timedelta:
+        """How far the scope's watermark lies in the past."""
+        return self.at - self.watermarks[scope]
+
+    def is_older_than(self, oldest: timedelta) -> bool:
+        """Whether any scope is older, or none has been read at all."""
+        return not self.watermarks or any(self.age(scope) > oldest for scope in self.watermarks)
+
+
+def read_status(layout: Layout) -> Status:
+    """The status of a warehouse; raises Misuse where there is neither file nor status."""
+    said = read_json(layout.status_file)
+    if not said and not layout.database.exists():
+        raise Misuse(f"There is no warehouse at {layout.database} yet: run `devin-warehouse load`.")
+    runs, rows = _published(layout)
+    published_at = said.get("published_at")
+    return Status(
+        database=str(layout.database),
+        held_by=locks.holder(layout) if locks.is_held(layout) else None,
+        watermarks={scope: _instant(at) for scope, at in said.get("watermarks", {}).items()},
+        published_at=published_at and _instant(published_at),
+        last_run=said.get("run"),
+        runs=runs,
+        rows=rows,
+        at=pendulum.now("UTC"),
+    )
+
+
+def _published(layout: Layout) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    if not layout.database.exists():
+        return [], {}
+    with duckdb.connect(str(layout.database), read_only=True) as connection:
+        cursor = connection.execute(
+            f"FROM devin.load_runs ORDER BY started_at DESC LIMIT {RUNS_SHOWN}"
+        )
+        names = [column[0] for column in cursor.description or []]
+        runs = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows = {
+            table.name: connection.execute(f"SELECT count(*) FROM devin.{table.name}").fetchall()[0][0]
+            for table in TABLES
+        }
+    return runs, rows
+
+
+def _instant(text: str) -> datetime:
+    return pendulum.instance(datetime.fromisoformat(text), tz="UTC")

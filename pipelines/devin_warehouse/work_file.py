@@ -1,0 +1,164 @@
+"""The work file: the loader's own DuckDB, and the only place where its state lives.
+
+Schema `devin` holds the contract's tables, `bookkeeping` what only the loader needs, `landing` what
+a package brings before it is merged. Storage is pinned so that DuckDB 1.5 can open the file too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+
+from devin_warehouse.errors import Locked, Misuse, OutOfResources
+from devin_warehouse.layout import Layout, local_resources
+from devin_warehouse.tables import SCHEMA, TABLES, Column, Table, Type
+
+STORAGE_VERSION = "v1.5.0"
+SETTINGS = {"memory_limit": "1GB", "preserve_insertion_order": "false"}
+
+CONTENT_HASHES = Table(
+    "content_hashes",
+    ("session_id",),
+    "The content of each session as last merged, to tell what has changed.",
+    (
+        Column("session_id", Type.TEXT, "The session."),
+        Column("payload", Type.TEXT, "Which of the API's payloads."),
+        Column("content_hash", Type.TEXT, "sha256 of the payload, whatever the order of its keys."),
+    ),
+)
+PUBLICATION = Table(
+    "publication",
+    ("target",),
+    "One row: how far the data have come, and what was published last.",
+    (
+        Column("data_version", Type.BIGINT, "Commits that changed data so far."),
+        Column("published_version", Type.BIGINT, "data_version of the published copy."),
+        Column("published_at", Type.TIMESTAMP, "When it was published, UTC."),
+        Column("target", Type.TEXT, "Its file name."),
+        Column("software_version", Type.TEXT, "Who published it."),
+    ),
+)
+
+
+@contextmanager
+def open_work_file(layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The work file, opened read-write; made, or seeded from the published file, where there is none.
+
+    Raises Locked if a reader holds it, Misuse if the published file is not ours.
+    """
+    if not layout.work_file.exists():
+        _make(layout)
+    connection = _connect(layout)
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        create_tables(connection, "work")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn DuckDB's complaint about a full disk into OutOfResources."""
+    try:
+        yield
+    except duckdb.Error as error:
+        said = str(error)
+        if any(sign in said for sign in ("No space left", "Out of Memory", "Permission denied")):
+            raise OutOfResources(
+                f"{said.splitlines()[0]} Nothing that was committed or published is lost."
+            ) from error
+        raise
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
+    """Make the tables that are not there yet."""
+    columns = _columns(connection, catalog)
+    for schema, table in _all_tables():
+        if (schema, table.name) not in columns:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {catalog}.{schema}")
+            connection.execute(f"CREATE TABLE {catalog}.{schema}.{table.name} ({ddl(table)})")
+    connection.execute(
+        f"INSERT INTO {catalog}.bookkeeping.publication "
+        f"SELECT 0, NULL, NULL, NULL, NULL WHERE NOT EXISTS (FROM {catalog}.bookkeeping.publication)"
+    )
+
+
+def ddl(table: Table) -> str:
+    """The columns of a CREATE TABLE."""
+    return ", ".join(f"{column.name} {column.type}" for column in table.columns)
+
+
+def quoted(text: str | Path) -> str:
+    """A text as an SQL literal."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def _all_tables() -> Iterable[tuple[str, Table]]:
+    yield from ((SCHEMA, table) for table in TABLES)
+    yield from (("bookkeeping", table) for table in (CONTENT_HASHES, PUBLICATION))
+
+
+def _columns(
+    connection: duckdb.DuckDBPyConnection, catalog: str
+) -> dict[tuple[str, str], list[str]]:
+    rows = connection.execute(
+        "SELECT schema_name, table_name, list(column_name) FROM duckdb_columns() "
+        "WHERE database_name = ? AND NOT internal GROUP BY ALL",
+        [catalog],
+    ).fetchall()
+    return {(schema, name): columns for schema, name, columns in rows}
+
+
+def _make(layout: Layout) -> None:
+    """Build the work file under another name, so that a crash leaves none or a whole one."""
+    new = layout.folder / "new.duckdb"
+    for leftover in (new, Path(f"{new}.wal"), Path(f"{layout.work_file}.wal")):
+        leftover.unlink(missing_ok=True)
+    with local_resources(), database_errors(), duckdb.connect(config=SETTINGS) as connection:
+        connection.execute(f"ATTACH {quoted(new)} AS work (STORAGE_VERSION {quoted(STORAGE_VERSION)})")
+        create_tables(connection, "work")
+        if layout.database.exists():
+            _seed(connection, layout)
+        connection.execute("DETACH work")
+    new.rename(layout.work_file)
+
+
+def _seed(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+    """Copy the published tables into an empty work file; its ledger tells the watermark."""
+    connection.execute(f"ATTACH {quoted(layout.database)} AS published (READ_ONLY)")
+    published = _columns(connection, "published")
+    if (SCHEMA, "warehouse_info") not in published:
+        raise Misuse(
+            f"--database {layout.database}: a DuckDB file, but not a warehouse of ours; "
+            "nothing was touched."
+        )
+    for table in TABLES:
+        shared = [c.name for c in table.columns if c.name in published.get((SCHEMA, table.name), [])]
+        if shared and table.name != "warehouse_info":
+            names = ", ".join(shared)
+            connection.execute(
+                f"INSERT INTO work.{SCHEMA}.{table.name} ({names}) "
+                f"SELECT {names} FROM published.{SCHEMA}.{table.name}"
+            )
+    connection.execute("DETACH published")
+
+
+def _connect(layout: Layout) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(str(layout.work_file), config=SETTINGS)
+    except duckdb.Error as error:
+        said = str(error)
+        if "lock" in said.lower():
+            holder = said.partition("held in ")[2].partition(".")[0] or "another process"
+            raise Locked(f"The work file {layout.work_file} is held by {holder}.") from error
+        raise Misuse(
+            f"The work file {layout.work_file} cannot be opened ({said.splitlines()[0]}). If it is "
+            "beyond repair, move it away: the next load rebuilds it from the published file."
+        ) from error
+    finally:
+        with suppress(OSError):
+            layout.work_file.chmod(0o600)

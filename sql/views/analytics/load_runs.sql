@@ -1,0 +1,31 @@
+-- One row per run of the loader, the newest first: the ledger.
+select
+    run_id,
+    started_at,
+    finished_at,
+    command,
+    scope,
+    api_version,
+    mode,
+    outcome,
+    exit_code,
+    error,
+    watermark_before,
+    watermark_after,
+    window_since,
+    window_until,
+    requests,
+    retries,
+    rate_limited,
+    bytes_received,
+    sessions_read,
+    sessions_new,
+    sessions_changed,
+    sessions_unchanged,
+    sessions_rejected,
+    windows,
+    windows_reread,
+    schema_drift,
+    software_version
+from devin.load_runs
+order by started_at desc
