@@ -6,16 +6,20 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from devin_warehouse import __version__, settings
 from devin_warehouse.errors import EXIT_CODES, Misuse, WarehouseError
 
+if TYPE_CHECKING:
+    from devin_warehouse.layout import Layout
+
+Parsed = TypeVar("Parsed")
 SHORTEST_OVERLAP = timedelta(minutes=5)
 
 app = typer.Typer(
@@ -51,7 +55,7 @@ Format = Annotated[LogFormat, typer.Option("--log-format", help="text, or JSON l
 
 
 @app.command()
-def load(  # noqa: PLR0913 one parameter an option
+def load(
     database: Database = None,
     base_url: Annotated[
         str | None,
@@ -75,11 +79,11 @@ def load(  # noqa: PLR0913 one parameter an option
     verbose: Verbose = False,
 ) -> None:
     """Load what is new or changed since the last run; the first run loads the full history."""
-    from devin_warehouse import console, load as loading  # noqa: PLC0415
-    from devin_warehouse.api import v2  # noqa: PLC0415
-    from devin_warehouse.api.client import checked_base_url, checked_key  # noqa: PLC0415
-    from devin_warehouse.feed import Connection  # noqa: PLC0415
-    from devin_warehouse.layout import Layout  # noqa: PLC0415
+    from devin_warehouse import console
+    from devin_warehouse import load as loading
+    from devin_warehouse.api import v2
+    from devin_warehouse.api.client import checked_base_url, checked_key
+    from devin_warehouse.feed import Connection
 
     given: dict[str, Any] = {
         "initial_since": initial_since,
@@ -89,7 +93,7 @@ def load(  # noqa: PLR0913 one parameter an option
     }
     values = {name: settings.resolved(name, value) for name, value in given.items()}
     order = loading.Order(
-        layout=Layout.of(Path(settings.resolved("database", database and str(database)))),
+        layout=_layout(database),
         connection=Connection(
             checked_base_url(settings.resolved("base_url", base_url)),
             checked_key(settings.api_key(os.environ.get("DEVIN_API_KEY"))),
@@ -116,11 +120,10 @@ def status(
     ] = None,
 ) -> None:
     """How fresh the warehouse is, how the last runs ended, and whether one is in progress."""
-    from devin_warehouse import console  # noqa: PLC0415
-    from devin_warehouse.layout import Layout  # noqa: PLC0415
-    from devin_warehouse.status import read_status  # noqa: PLC0415
+    from devin_warehouse import console
+    from devin_warehouse.status import read_status
 
-    layout = Layout.of(Path(settings.resolved("database", database and str(database))))
+    layout = _layout(database)
     oldest = _duration("max_age", max_age) if max_age else None
     found = read_status(layout)
     console.show_status(found, as_json=as_json)
@@ -129,7 +132,7 @@ def status(
 
 
 @app.command()
-def sandbox(  # noqa: PLR0913 one parameter an option
+def sandbox(
     sessions: Annotated[int, typer.Option(min=0, help="How many sessions to invent.")] = 2000,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8400,
     seed: Annotated[int, typer.Option(help="The same seed gives the same sessions.")] = 0,
@@ -142,10 +145,12 @@ def sandbox(  # noqa: PLR0913 one parameter an option
 ) -> None:
     """Serve a local Devin API with invented data, to try everything without a key."""
     try:
-        from devin_warehouse.sandbox import Faults, World  # noqa: PLC0415
-        from devin_warehouse.sandbox.server import serve  # noqa: PLC0415
+        from devin_warehouse.sandbox import Faults, World
+        from devin_warehouse.sandbox.server import serve
     except ModuleNotFoundError as error:
-        raise Misuse("The sandbox needs an extra: pip install 'devin-warehouse[sandbox]'") from error
+        raise Misuse(
+            "The sandbox needs an extra: pip install 'devin-warehouse[sandbox]'"
+        ) from error
 
     try:
         faults = Faults.parsed(fault or [])
@@ -178,7 +183,7 @@ def main() -> None:
         code = 130
     except typer.Abort:
         code = 130
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 the last resort
         code = _unexpected(error)
     sys.exit(code or 0)
 
@@ -192,6 +197,12 @@ def _unexpected(error: Exception) -> int:
     return 1
 
 
+def _layout(database: Path | None) -> Layout:
+    from devin_warehouse.layout import Layout
+
+    return Layout.of(Path(settings.resolved("database", str(database) if database else None)))
+
+
 def _overlap(text: str) -> timedelta:
     overlap = _duration("overlap", text)
     if overlap < SHORTEST_OVERLAP:
@@ -200,18 +211,18 @@ def _overlap(text: str) -> timedelta:
 
 
 def _duration(name: str, text: str) -> timedelta:
-    from devin_warehouse.source import parse_duration  # noqa: PLC0415
+    from devin_warehouse.source import parse_duration
 
     return _parsed(name, text, parse_duration)
 
 
-def _time(name: str, text: str) -> Any:  # noqa: ANN401
-    from devin_warehouse.source import parse_time  # noqa: PLC0415
+def _time(name: str, text: str) -> datetime | None:
+    from devin_warehouse.source import parse_time
 
     return _parsed(name, text, parse_time) if text else None
 
 
-def _parsed(name: str, text: str, parse: Callable[[str], Any]) -> Any:  # noqa: ANN401
+def _parsed(name: str, text: str, parse: Callable[[str], Parsed]) -> Parsed:
     try:
         return parse(text)
     except ValueError as error:
@@ -220,7 +231,7 @@ def _parsed(name: str, text: str, parse: Callable[[str], Any]) -> Any:  # noqa: 
 
 
 def _check_version(api: str, key: str) -> None:
-    from devin_warehouse.api import v2  # noqa: PLC0415
+    from devin_warehouse.api import v2
 
     if api not in ("auto", v2.VERSION):
         raise Misuse(f"--api {api}: this version reads {v2.VERSION} only.")

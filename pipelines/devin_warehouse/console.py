@@ -13,7 +13,8 @@ from typing import Any
 
 import pendulum
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bar, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 
 from devin_warehouse.layout import Layout
@@ -56,7 +57,7 @@ def summarize(summary: Summary, layout: Layout, log_format: str, *, is_quiet: bo
         filled = {name: rows for name, rows in summary.rows.items() if rows}
         output.print(f"rows now: {', '.join(f'{name} {n:,}' for name, n in filled.items())}")
     output.print(
-        f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} seconds; "
+        f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} s; "
         f"watermark {_shown(summary.watermark_before)} -> {_shown(summary.watermark_after)}"
     )
     if summary.rejected_records:

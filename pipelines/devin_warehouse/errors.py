@@ -1,17 +1,17 @@
 """Every way a command ends, in one tree.
 
-    WarehouseError                  1  a defect of ours
-    ├── Misuse                      2  usage or configuration; nothing was touched
-    ├── ApiError
-    │   ├── KeyRefused              3  401/403
-    │   ├── Unavailable             4  no answer within the retry budget
-    │   ├── NotFound                5  404 by id; handled by whoever asked
-    │   └── ContractBroken          5  an answer that is not what the API's pages promise
-    │       └── NotProven           5  a window that could not be read completely
-    ├── Locked                      6  another process writes this warehouse
-    ├── CheckFailed                 7  a check of severity error found rows
-    ├── OutOfResources              9  disk full, no write permission
-    └── Stopped               130/143  Ctrl-C or SIGTERM, after the package in hand
+WarehouseError                  1  a defect of ours
+├── Misuse                      2  usage or configuration; nothing was touched
+├── ApiError
+│   ├── KeyRefused              3  401/403
+│   ├── Unavailable             4  no answer within the retry budget
+│   ├── NotFound                5  404 by id; handled by whoever asked
+│   └── ContractBroken          5  an answer that is not what the API's pages promise
+│       └── NotProven           5  a window that could not be read completely
+├── Locked                      6  another process writes this warehouse
+├── CheckFailed                 7  a check of severity error found rows
+├── OutOfResources              9  disk full, no write permission
+└── Stopped               130/143  Ctrl-C or SIGTERM, after the package in hand
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ import pyarrow as pa
 from devin_warehouse.tables import BY_NAME, TABLES, Column, Owner, Table, Type, bare_id, owned
 
 Payload = dict[str, Any]
-NONE = type(None)
+NONE: type = type(None)
 
 ARROW_TYPES = {
     Type.TEXT: pa.string(),
@@ -37,8 +37,8 @@ EXPECTED: dict[Type, tuple[frozenset[type], str]] = {
     Type.BIGINT: (frozenset({int, float, NONE}), "a whole number"),
     Type.BOOLEAN: (frozenset({bool, NONE}), "true or false"),
 }
-OBJECT = (frozenset({dict, NONE}), "an object")
-LIST = (frozenset({list, NONE}), "a list")
+OBJECT: tuple[frozenset[type], str] = (frozenset({dict, NONE}), "an object")
+LIST: tuple[frozenset[type], str] = (frozenset({list, NONE}), "a list")
 FOUND = {str: "text", int: "a number", float: "a number", bool: "true or false", dict: "an object"}
 FOUND |= {list: "a list", NONE: "null"}
 
@@ -83,12 +83,16 @@ def explode(
 
 
 def rejected_rows(
-    endpoint: str, records: Sequence[Payload], rejected: Mapping[int, str], now: datetime
+    payload: str,
+    endpoint: str,
+    records: Sequence[Payload],
+    rejected: Mapping[int, str],
+    now: datetime,
 ) -> pa.Table:
-    """The rows of `rejected_records` for the records at the given places."""
+    """The rows of `rejected_records` for the records at the given places, of a kind of payload."""
     rows = [
         {
-            "record_key": hashlib.sha256(json_text([endpoint, session_id]).encode()).hexdigest(),
+            "record_key": hashlib.sha256(json_text([payload, session_id]).encode()).hexdigest(),
             "session_id": session_id,
             "endpoint": endpoint,
             "reason": reason,
@@ -304,7 +308,9 @@ class _Batch:
                 if found and not found.keys() <= known:
                     unknown = self._unknown(found, known, f"{self._owner}.{path}".strip("."))
                     extras[place] |= {name: unknown} if name else unknown
-        return self._converted([extra or None for extra in extras], json_text, self._places, "extra")
+        return self._converted(
+            [extra or None for extra in extras], json_text, self._places, "extra"
+        )
 
     def _element_extras(
         self, table: Table, elements: Sequence[Payload | None], places: Sequence[int]
@@ -312,7 +318,9 @@ class _Batch:
         known = {path for column in table.columns for path in column.paths}
         where = f"{table.lists[0][1]}[]"
         extras = [
-            self._unknown(element, known, where) if element and not element.keys() <= known else None
+            self._unknown(element, known, where)
+            if element and not element.keys() <= known
+            else None
             for element in elements
         ]
         return self._converted(extras, json_text, places, f"{where}.extra")

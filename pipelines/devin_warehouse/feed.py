@@ -94,7 +94,7 @@ class Feed:
     def survey(self) -> tuple[int | None, datetime]:
         """How many sessions the API has in all (None if it does not say), and its time.
 
-        The time is that of the first answer's Date header, else of this machine.
+        The time is that of the answer's Date header, else of this machine.
         """
         page = self._portal.call(self._listing.page, None, 0, 1)
         return page.total, self._client.server_time or datetime.now(UTC)

@@ -23,7 +23,6 @@ from devin_warehouse.tables import BY_NAME
 from devin_warehouse.work_file import CONTENT_HASHES
 
 BATCH_SESSIONS = 1_000
-PAYLOAD = "v2 record"
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -151,7 +150,7 @@ class Intake:
         self.package.sessions += len(merged)
         if merged:
             pairs = [(sid, hashes[sid]) for sid in merged]
-            self.package.add(CONTENT_HASHES, content_hash_rows(PAYLOAD, pairs))
+            self.package.add(CONTENT_HASHES, content_hash_rows(v2.PAYLOAD, pairs))
         self._meet(news, hashes, known, rejected)
 
     def _explode(self, news: dict[str, _Record]) -> set[str]:
@@ -164,12 +163,14 @@ class Intake:
                 self.package.add(BY_NAME[name], rows)
             self.drift.update(exploded.drift)
             if exploded.rejected:
-                rows = rejected_rows(endpoint, values, exploded.rejected, self.observed_at)
+                rows = rejected_rows(
+                    v2.PAYLOAD, endpoint, values, exploded.rejected, self.observed_at
+                )
                 self.package.add(REJECTED, rows)
                 refused.update(rows["session_id"].to_pylist())
         return refused
 
-    def _count(self, is_news: bool, is_rejected: bool, known: _Known) -> None:  # noqa: FBT001
+    def _count(self, is_news: bool, is_rejected: bool, known: _Known) -> None:
         if is_rejected:
             self.counts.rejected += 1
         elif not is_news:
@@ -200,6 +201,8 @@ class Intake:
             }
         )
         self.connection.register("just_met", rows)
-        self.connection.execute("DELETE FROM met WHERE session_id IN (SELECT session_id FROM just_met)")
+        self.connection.execute(
+            "DELETE FROM met WHERE session_id IN (SELECT session_id FROM just_met)"
+        )
         self.connection.execute("INSERT INTO met SELECT * FROM just_met")
         self.connection.unregister("just_met")

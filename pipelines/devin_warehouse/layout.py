@@ -77,7 +77,8 @@ class Layout:
     def number_of(self, target: str | None) -> int:
         """The number in a copy's name, 0 if it has none."""
         numbered = re.fullmatch(
-            rf"{re.escape(self.database.stem)}\.(\d+){re.escape(self.database.suffix)}", target or ""
+            rf"{re.escape(self.database.stem)}\.(\d+){re.escape(self.database.suffix)}",
+            target or "",
         )
         return int(numbered[1]) if numbered else 0
 

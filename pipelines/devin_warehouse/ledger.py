@@ -84,6 +84,17 @@ def scopes(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return {scope: f"{at:%Y-%m-%dT%H:%M:%SZ}" for scope, at in rows}
 
 
+def has_full_history(connection: duckdb.DuckDBPyConnection, scope: str) -> bool:
+    """Whether a run of the scope began at the beginning, not at `--initial-since`."""
+    return bool(
+        connection.execute(
+            "SELECT count(*) FROM devin.load_runs WHERE scope = ? AND mode IN ? "
+            "AND window_until IS NOT NULL AND window_since IS NULL",
+            [scope, MOVING_MODES],
+        ).fetchall()[0][0]
+    )
+
+
 def naive(instant: datetime) -> datetime:
     """An aware instant as the plain UTC datetime that a TIMESTAMP column holds."""
     utc = instant.astimezone(UTC) if instant.tzinfo else instant

@@ -25,7 +25,6 @@ from devin_warehouse.explode import json_text
 from devin_warehouse.feed import (
     Connection,
     Event,
-    Feed,
     FilterWasIgnored,
     Proven,
     Records,
@@ -39,7 +38,7 @@ from devin_warehouse.merge import Merger, transaction
 from devin_warehouse.publish import publish
 from devin_warehouse.source import scope_of
 from devin_warehouse.tables import BY_NAME, TABLES
-from devin_warehouse.windows import Frontier, Window
+from devin_warehouse.windows import SECOND, Frontier, Window
 from devin_warehouse.work_file import database_errors, open_work_file
 
 PACKAGE_SESSIONS = 10_000
@@ -195,11 +194,8 @@ class _Loading:
         """Read, commit, publish."""
         self._summary.watermark_before = ledger.start(self._connection, self._run)
         with open_feed(self._order.connection) as feed:
-            total, server_time = feed.survey()
-            if not feed.has_server_time:
-                self._notice("The API's answers bear no Date: this machine's clock was used.")
-            self._read(feed, server_time.replace(microsecond=0), total)
-        self._compare_totals(total)
+            self._feed = feed
+            self._read_everything()
         self._finish()
         return self._summary
 
@@ -217,22 +213,35 @@ class _Loading:
             },
         )
 
-    def _read(self, feed: Feed, until: datetime, total: int | None) -> None:
+    def _read_everything(self) -> None:
+        """From behind the watermark until now; then what has moved on while that was read."""
+        total, now = self._feed.survey()
+        if not self._feed.has_server_time:
+            self._notice("The API's answers bear no Date: this machine's clock was used.")
         before = self._summary.watermark_before
         since = before - self._order.overlap if before else self._order.initial_since
+        until = now.replace(microsecond=0)
         window = Window(since and min(since, until), until)
-        self._feed = feed
-        self._window = window
         self._frontier = Frontier(window.since)
         self._intake = Intake(self._connection, until)
         self._summary.counts = self._intake.counts
         self._expected = total if window.since is None else None
-        ledger.note(
-            self._connection, self._run, {"window_since": since, "window_until": window.until}
-        )
-        for event in feed.windows(window, is_open_ended=True):
+        ledger.note(self._connection, self._run, {"window_since": window.since})
+        self._read(window)
+        if self._windows > 1 or self._unknown_sessions(total):
+            total, now = self._feed.survey()
+            self._read(Window(until, max(now.replace(microsecond=0), until + SECOND)))
+        if missing := self._unknown_sessions(total):
+            self._notice(
+                f"The API has {missing:,} sessions more than the warehouse knows: "
+                "run `devin-warehouse load --full-refresh`."
+            )
+
+    def _read(self, window: Window) -> None:
+        ledger.note(self._connection, self._run, {"window_until": window.until})
+        for event in self._feed.windows(window, is_open_ended=True):
             self._handle(event)
-        for event in feed.by_id(self._rejected_before()):
+        for event in self._feed.by_id(self._rejected_before()):
             self._handle(event)
         self._commit()
 
@@ -332,26 +341,24 @@ class _Loading:
         ).fetchall()
         return self._intake.unmet([row[0] for row in rows])
 
-    def _compare_totals(self, total: int | None) -> None:
-        """Say so if the API has more sessions than the warehouse: reading by window missed some."""
+    def _unknown_sessions(self, total: int | None) -> int:
+        """How many sessions the API has that the warehouse does not know; 0 if it does not say."""
+        if total is None or not ledger.has_full_history(self._connection, self._run.scope):
+            return 0
         organizations = list(self._order.connection.filters.org_ids)
-        known = self._connection.execute(
-            "SELECT count(*) FROM devin.sessions WHERE ? OR org_id IN ?",
+        known: int = self._connection.execute(
+            "SELECT (SELECT count(*) FROM devin.sessions WHERE ? OR org_id IN ?) + "
+            "(SELECT count(*) FROM devin.rejected_records "
+            "ANTI JOIN devin.sessions USING (session_id))",
             [not organizations, organizations],
-        ).fetchall()[0][0] + len(self._rejected_before())
-        if total is not None and total > known and self._order.initial_since is None:
-            self._notice(
-                f"The API has {total:,} sessions, the warehouse knows {known:,}: "
-                "run `devin-warehouse load --full-refresh`."
-            )
+        ).fetchall()[0][0]
+        return max(0, total - known)
 
     def _finish(self) -> None:
         summary = self._summary
         traffic = self._feed.traffic
         if traffic.replaced_surrogates:
-            self._notice(
-                f"{traffic.replaced_surrogates:,} lone surrogates in texts became U+FFFD."
-            )
+            self._notice(f"{traffic.replaced_surrogates:,} lone surrogates in texts became U+FFFD.")
         summary.rejected_records = self._connection.execute(
             "SELECT count(*) FROM devin.rejected_records"
         ).fetchall()[0][0]

@@ -58,7 +58,7 @@ def publish(connection: duckdb.DuckDBPyConnection, layout: Layout) -> bool:
 
 
 def statements(kind: str) -> Iterator[tuple[str, str, str]]:
-    """(schema, name, text) of the SQL files of a kind, `views` or `checks`; checks have no schema."""
+    """(schema, name, text) of the files in sql/`kind`: views, or checks, which have no schema."""
     for entry in sorted(_sql().joinpath(kind).iterdir(), key=lambda entry: entry.name):
         if entry.is_dir():
             for file in sorted(entry.iterdir(), key=lambda file: file.name):
@@ -150,9 +150,7 @@ def _check(connection: duckdb.DuckDBPyConnection) -> None:
             raise CheckFailed(f"The check {name} found {found}; nothing was published.")
 
 
-def _comment(
-    connection: duckdb.DuckDBPyConnection, kind: str, name: str, description: str
-) -> None:
+def _comment(connection: duckdb.DuckDBPyConnection, kind: str, name: str, description: str) -> None:
     connection.execute(f"COMMENT ON {kind} {name} IS {quoted(description)}")
 
 

@@ -53,13 +53,16 @@ class Walk:
 
     @property
     def is_proven(self) -> bool:
-        """Whether the walk alone shows that it saw everything."""
+        """Whether the walk alone shows that it saw everything.
+
+        One page is one answer: that it holds more than its total says shows a total counted late.
+        """
         last, total = self.pages[-1], self.first_total
         if last.has_more:
             return False
         if len(self.pages) == 1:
-            count = len(last.ids)
-            return len(self.ids) == (count if total is None and count < PAGE_LIMIT else total)
+            is_whole = len(last.ids) < PAGE_LIMIT if total is None else len(last.ids) >= total
+            return is_whole and len(self.ids) == len(last.ids)
         joined = all(
             a.ids and b.ids and a.skip + len(a.ids) - 1 == b.skip and a.ids[-1] == b.ids[0]
             for a, b in pairwise(self.pages)
@@ -116,7 +119,7 @@ class Reader:
 
     async def _page(self, window: Window | None, skip: int) -> Page:
         """A page whose records have been handed on; it keeps what proofs need."""
-        asked = window and window.asked(open_ended=window.until == self._horizon)
+        asked = window.asked(open_ended=window.until == self._horizon) if window else None
         async with self._slots:
             page = await self._listing.page(asked, skip)
             if asked and any(time and asked.is_far_from(time) for time in page.times):

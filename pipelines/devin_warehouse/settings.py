@@ -61,8 +61,8 @@ def api_key(environment: str | None) -> str:
     key = environment or _configured("api_key", is_secret=True)
     if not key:
         raise KeyRefused(
-            "There is no API key: set DEVIN_API_KEY, or sources.devin.api_key in .dlt/secrets.toml, "
-            "to the personal key (apk_user_...) of an enterprise admin."
+            "There is no API key: set DEVIN_API_KEY, or sources.devin.api_key in "
+            ".dlt/secrets.toml, to the personal key (apk_user_...) of an enterprise admin."
         )
     return str(key)
 
@@ -71,7 +71,7 @@ def _configured(name: str, *, is_secret: bool = False) -> str | int | None:
     try:
         import dlt  # noqa: PLC0415 half a second that `--help` does without
 
-        found = (dlt.secrets if is_secret else dlt.config).get(f"sources.devin.{name}")
+        found: object = (dlt.secrets if is_secret else dlt.config).get(f"sources.devin.{name}")
     except Exception as error:  # dlt's config errors share no base with TOML's and the system's
         raise Misuse(f"The configuration in .dlt cannot be read: {error}") from error
     return found if isinstance(found, str | int) else None

@@ -14,8 +14,8 @@ from typing import Any
 import dlt
 import pendulum
 import pyarrow as pa
+from dlt.common.schema.typing import TDeleteInsertStrategyDict
 from dlt.extract import DltResource
-from dlt.extract.hints import TResourceHints
 
 from devin_warehouse.api import v2
 from devin_warehouse.api.client import checked_base_url, checked_key
@@ -25,7 +25,7 @@ from devin_warehouse.tables import BY_NAME, Column, Owner, Table, Type
 from devin_warehouse.windows import Window
 
 BATCH_SESSIONS = 1_000
-DLT_TYPES = {
+DLT_TYPES: dict[Type, dict[str, Any]] = {
     Type.TEXT: {"data_type": "text"},
     Type.DOUBLE: {"data_type": "double"},
     Type.BIGINT: {"data_type": "bigint"},
@@ -36,7 +36,7 @@ DLT_TYPES = {
 # dlt's delete-insert removes all rows of the sessions that a package brings; a tombstone row brings
 # a session whose list is empty. Measured as right for lists that shrink to nothing, and not to be
 # combined with merge_key: that turns into an OR join.
-MERGE = {
+MERGE: TDeleteInsertStrategyDict = {
     "disposition": "merge",
     "strategy": "delete-insert",
     "destination_scope": "session_id IN (SELECT session_id FROM {staging_table})",
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 @dlt.source(name="devin", section="devin")
-def devin_source(
+def devin_source(  # noqa: PLR0913, PLR0917 the signature is the configuration
     api_key: str = dlt.secrets.value,
     base_url: str = "https://api.devin.ai",
     since: str | None = None,
@@ -106,7 +106,7 @@ def api_tables(
 
 @dlt.source(name="devin", section="devin")
 def landing_source(tables: Any) -> DltResource:  # noqa: ANN401 dlt would resolve a typed argument
-    """The given (Table, Arrow table) pairs, appended under their own names and with their own types."""
+    """Pairs of a Table and its rows, appended under their own names and with their own types."""
 
     @dlt.resource(name="package")
     def package() -> Iterator[Any]:
@@ -161,7 +161,7 @@ def _exploded(records: list[dict[str, Any]], now: datetime) -> dict[str, pa.Tabl
     exploded = explode_records(records)
     for place, reason in exploded.rejected.items():
         log.warning("Session %s was rejected: %s", v2.session_id(records[place]), reason)
-    refused = rejected_rows(v2.LIST_ENDPOINT, records, exploded.rejected, now)
+    refused = rejected_rows(v2.PAYLOAD, v2.LIST_ENDPOINT, records, exploded.rejected, now)
     return {**exploded.tables, "rejected_records": refused}
 
 
@@ -180,13 +180,13 @@ def _with_hints(tables: Mapping[str, pa.Table]) -> Iterator[Any]:
         if table.lists:
             columns |= {TOMBSTONE.name: {"data_type": "bool", "hard_delete": True}}
             rows = _with_tombstones(table, rows, sessions)  # noqa: PLW2901
-        hints: TResourceHints = dlt.mark.make_hints(
+        hints = dlt.mark.make_hints(
             table_name=name,
             write_disposition=MERGE if table.owner else "merge",
             primary_key=table.key,
             columns=columns,
+            additional_table_hints={"description": table.description},
         )
-        hints["description"] = table.description
         yield dlt.mark.with_hints(rows, hints, create_table_variant=True)
 
 

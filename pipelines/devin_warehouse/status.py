@@ -1,4 +1,4 @@
-"""How a warehouse is doing: read from the status file and the published file, never the work file."""
+"""How a warehouse is doing, from the status file and the published file: a load goes on."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def _published(layout: Layout) -> tuple[list[dict[str, Any]], dict[str, int]]:
         names = [column[0] for column in cursor.description or []]
         runs = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         rows = {
-            table.name: connection.execute(f"SELECT count(*) FROM devin.{table.name}").fetchall()[0][0]
+            table.name: connection.execute(f"SELECT count(*) FROM devin.{table.name}").fetchall()[
+                0
+            ][0]
             for table in TABLES
         }
     return runs, rows

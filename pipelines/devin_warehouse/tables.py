@@ -65,7 +65,7 @@ class Column:
 class Table:
     """A table; `lists` are the payload's lists that its rows come from, by label.
 
-    Without lists an owned table has one row a payload. `versions` are the API versions that fill it.
+    Without lists an owned table has one row a payload. `versions`: the API versions that fill it.
     """
 
     name: str
@@ -145,7 +145,13 @@ TABLES: tuple[Table, ...] = (
                 "acus_consumed", D, "Agent compute units that it has used so far.", "acus_consumed"
             ),
             Column("created_at", AT, "When it was created, UTC.", "created_at"),
-            Column("updated_at", AT, "When the API last said that it changed, UTC.", "updated_at", is_required=True),
+            Column(
+                "updated_at",
+                AT,
+                "When the API last said that it changed, UTC.",
+                "updated_at",
+                is_required=True,
+            ),
             Column(
                 "structured_output",
                 J,
@@ -378,9 +384,9 @@ TABLES: tuple[Table, ...] = (
         "Records that could not be read, whole; each run asks for them again, and one that can be "
         "read at last leaves this table.",
         (
-            Column("record_key", T, "sha256 over endpoint and session_id."),
+            Column("record_key", T, "sha256 over kind of payload and session_id."),
             SESSION_ID,
-            Column("endpoint", T, "Where the record came from."),
+            Column("endpoint", T, "Where the record first came from."),
             Column("reason", T, "What was wrong with it."),
             Column("record", J, "The record as the API sent it."),
             Column("first_seen_at", AT, "When a run first met it, UTC."),

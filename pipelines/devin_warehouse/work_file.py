@@ -17,7 +17,10 @@ from devin_warehouse.layout import Layout, local_resources
 from devin_warehouse.tables import SCHEMA, TABLES, Column, Table, Type
 
 STORAGE_VERSION = "v1.5.0"
-SETTINGS = {"memory_limit": "1GB", "preserve_insertion_order": "false"}
+SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "1GB",
+    "preserve_insertion_order": False,
+}
 
 CONTENT_HASHES = Table(
     "content_hashes",
@@ -45,7 +48,7 @@ PUBLICATION = Table(
 
 @contextmanager
 def open_work_file(layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The work file, opened read-write; made, or seeded from the published file, where there is none.
+    """The work file, opened read-write; made, or seeded from the published file, if there is none.
 
     Raises Locked if a reader holds it, Misuse if the published file is not ours.
     """
@@ -82,8 +85,8 @@ def create_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {catalog}.{schema}")
             connection.execute(f"CREATE TABLE {catalog}.{schema}.{table.name} ({ddl(table)})")
     connection.execute(
-        f"INSERT INTO {catalog}.bookkeeping.publication "
-        f"SELECT 0, NULL, NULL, NULL, NULL WHERE NOT EXISTS (FROM {catalog}.bookkeeping.publication)"
+        f"INSERT INTO {catalog}.bookkeeping.publication SELECT 0, NULL, NULL, NULL, NULL "
+        f"WHERE NOT EXISTS (FROM {catalog}.bookkeeping.publication)"
     )
 
 
@@ -119,7 +122,9 @@ def _make(layout: Layout) -> None:
     for leftover in (new, Path(f"{new}.wal"), Path(f"{layout.work_file}.wal")):
         leftover.unlink(missing_ok=True)
     with local_resources(), database_errors(), duckdb.connect(config=SETTINGS) as connection:
-        connection.execute(f"ATTACH {quoted(new)} AS work (STORAGE_VERSION {quoted(STORAGE_VERSION)})")
+        connection.execute(
+            f"ATTACH {quoted(new)} AS work (STORAGE_VERSION {quoted(STORAGE_VERSION)})"
+        )
         create_tables(connection, "work")
         if layout.database.exists():
             _seed(connection, layout)
@@ -137,7 +142,9 @@ def _seed(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
             "nothing was touched."
         )
     for table in TABLES:
-        shared = [c.name for c in table.columns if c.name in published.get((SCHEMA, table.name), [])]
+        shared = [
+            c.name for c in table.columns if c.name in published.get((SCHEMA, table.name), [])
+        ]
         if shared and table.name != "warehouse_info":
             names = ", ".join(shared)
             connection.execute(

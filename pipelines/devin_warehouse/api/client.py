@@ -89,7 +89,7 @@ class Brake:
 
 @dataclass
 class Client:
-    """GET requests to one API host with one key; `server_time` is the first answer's Date."""
+    """GET requests to one API host with one key; `server_time` is the last answer's Date."""
 
     http: httpx.AsyncClient
     clock: Clock = field(default_factory=Clock)
@@ -131,8 +131,7 @@ class Client:
                 body = await self._body(response)
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise _TryAgain(f"{type(error).__name__} {error}".strip()) from error
-        if self.server_time is None:
-            self.server_time = _http_date(response.headers.get("date"))
+        self.server_time = _http_date(response.headers.get("date"))
         if response.status_code == 200:
             return self._decode(body, path)
         raise self._refusal(response, body, path)

@@ -16,6 +16,7 @@ from devin_warehouse.tables import bare_id
 from devin_warehouse.windows import Range
 
 VERSION = "v2"
+PAYLOAD = "v2 record"
 KEY_PREFIX = "apk_user_"
 LIST_PATH = "/v2/enterprise/sessions/insights"
 LIST_ENDPOINT = f"GET {LIST_PATH}"
@@ -79,8 +80,8 @@ class SessionsList:
         """
         params: dict[str, str | int | list[str]] = {**self._filters, "skip": skip, "limit": limit}
         ends = {
-            "updated_date_from": sent_time(asked and asked.since),
-            "updated_date_to": sent_time(asked and asked.until),
+            "updated_date_from": sent_time(asked.since if asked else None),
+            "updated_date_to": sent_time(asked.until if asked else None),
         }
         params |= {key: value for key, value in ends.items() if value}
         where = f"{LIST_ENDPOINT}, updated in {asked or 'any time'}, skip {skip}"

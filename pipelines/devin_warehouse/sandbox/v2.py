@@ -316,8 +316,7 @@ class Endpoints:
         return exact if cap is None else min(exact, cap)
 
     def _churn(self) -> None:
-        if self._faults.churn:
-            self._updated_before_churn = self._world.touch(self._faults.churn)
+        self._updated_before_churn = self._world.touch(self._faults.churn)
 
     async def _churn_after_answer(self) -> None:
         self._churn()
