@@ -7,6 +7,7 @@ is committed stays, and the next run goes on from there.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -97,6 +98,7 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
     """
     order.layout.make_folder()
     with (
+        _files_for_their_owner(),
         one_writer(order.layout, order.wait_seconds),
         open_work_file(order.layout) as connection,
         database_errors(),
@@ -134,6 +136,16 @@ def write_status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> None:
                 "published_file": layout.target,
             },
         )
+
+
+@contextmanager
+def _files_for_their_owner() -> Iterator[None]:
+    """Let no file that anybody here writes, dlt and DuckDB included, be readable by others."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 class _Stop:

@@ -22,11 +22,11 @@ def one_writer(layout: Layout, wait_seconds: float) -> Iterator[None]:
     The lock is the kernel's: it ends with the process, however that ends.
     """
     lock = FileLock(layout.lock_file, mode=0o600)
-    try:
-        with local_resources():
+    with local_resources():
+        try:
             lock.acquire(timeout=wait_seconds, poll_interval=0.2)
-    except Timeout as error:
-        raise Locked(f"{layout.database} is being written by {holder(layout)}.") from error
+        except Timeout as error:
+            raise Locked(f"{layout.database} is being written by {holder(layout)}.") from error
     try:
         with local_resources():
             write_json(_holder_file(layout), _this_process())

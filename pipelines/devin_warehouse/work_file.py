@@ -6,6 +6,7 @@ a package brings before it is merged. Storage is pinned so that DuckDB 1.5 can o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ import duckdb
 
 from devin_warehouse.errors import Locked, Misuse, OutOfResources
 from devin_warehouse.layout import Layout, local_resources
-from devin_warehouse.tables import SCHEMA, TABLES, Column, Table, Type
+from devin_warehouse.tables import BY_NAME, SCHEMA, TABLES, Column, Table, Type
 
 STORAGE_VERSION = "v1.5.0"
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -58,6 +59,7 @@ def open_work_file(layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         connection.execute("SET TimeZone = 'UTC'")
         create_tables(connection, "work")
+        _adopt_history(connection, layout)
         yield connection
     finally:
         connection.close()
@@ -154,14 +156,35 @@ def _seed(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     connection.execute("DETACH published")
 
 
+def _adopt_history(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+    """Take over what the published file remembers and a restored, older work file does not.
+
+    Only what is never changed: rows and watermark are those of the work file.
+    """
+    known = connection.execute("SELECT target FROM bookkeeping.publication").fetchall()[0][0]
+    if layout.target is None or known == layout.target:
+        return
+    connection.execute(f"ATTACH {quoted(layout.database)} AS published (READ_ONLY)")
+    for name in ("session_versions", "pull_request_states"):
+        key = " AND ".join(f"old.{k} IS NOT DISTINCT FROM new.{k}" for k in BY_NAME[name].key)
+        connection.execute(
+            f"INSERT INTO work.{SCHEMA}.{name} BY NAME FROM published.{SCHEMA}.{name} AS new "
+            f"WHERE NOT EXISTS (FROM work.{SCHEMA}.{name} AS old WHERE {key})"
+        )
+    connection.execute("DETACH published")
+
+
 def _connect(layout: Layout) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(str(layout.work_file), config=SETTINGS)
     except duckdb.Error as error:
         said = str(error)
         if "lock" in said.lower():
-            holder = said.partition("held in ")[2].partition(".")[0] or "another process"
-            raise Locked(f"The work file {layout.work_file} is held by {holder}.") from error
+            holder = re.search(r"held in (.+? \(PID \d+\))", said)
+            raise Locked(
+                f"The work file {layout.work_file} is held by "
+                f"{holder[1] if holder else 'another process'}."
+            ) from error
         raise Misuse(
             f"The work file {layout.work_file} cannot be opened ({said.splitlines()[0]}). If it is "
             "beyond repair, move it away: the next load rebuilds it from the published file."

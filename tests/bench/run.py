@@ -11,6 +11,8 @@ forked from.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -386,10 +388,19 @@ def report(lines: Sequence[Line], about: str) -> None:
             console.print(f"{line.title}, {line.sessions:,}, {line.step}: {fault}", style="red")
 
 
-def _about(arguments: argparse.Namespace) -> str:
+def fingerprint() -> str:
+    """Of the code that is measured: two of them in one table would be no measurement."""
+    package = importlib.util.find_spec("devin_warehouse")
+    folder = Path(package.origin).parent if package and package.origin else HERE
+    contents = b"".join(path.read_bytes() for path in sorted(folder.rglob("*.py")))
+    return hashlib.sha256(contents).hexdigest()[:12]
+
+
+def _about(arguments: argparse.Namespace, code: str) -> str:
+    same = code if code == fingerprint() else "CHANGED WHILE IT WAS MEASURED: run again"
     return (
-        f"Runs: {arguments.runs}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end; "
-        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}. The server "
+        f"Runs: {arguments.runs}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} now; "
+        f"Python {platform.python_version()}, {platform.system()}. Code: {same}. The server "
         f"is on the same machine and answers after {arguments.latency:g} s. Peak MB: the process' "
         "largest resident set. File: what people open; disk: all that is left behind."
     )
@@ -428,12 +439,13 @@ def main() -> int:
     arguments = _arguments()
     # so that a terminated run, too, stops its server and removes its folders
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    code = fingerprint()
     lines: list[Line] = []
     was_stopped = True
     with tempfile.TemporaryDirectory(prefix="devin-bench-") as root, suppress(KeyboardInterrupt):
         lines += _measure(arguments, Path(root))
         was_stopped = False
-    about = _about(arguments)
+    about = _about(arguments, code)
     if lines:
         report(lines, about)
     if arguments.json:
