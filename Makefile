@@ -13,7 +13,7 @@ $(BIN)/devin-warehouse: pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup ## Load from a local API with invented data, change it, load again, ask a question
-	@$(BIN)/python tests/demo.py
+	@$(BIN)/python -m devin_warehouse.sandbox.demo
 
 load: setup ## Load for real; wants DEVIN_API_KEY
 	@$(BIN)/devin-warehouse load

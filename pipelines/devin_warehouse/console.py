@@ -22,8 +22,8 @@ from devin_warehouse.load import Progress, Summary
 from devin_warehouse.status import Status
 
 Report = Callable[[Progress], None]
-errors = Console(stderr=True, highlight=False)
-output = Console(highlight=False)
+errors = Console(stderr=True, highlight=False, markup=False)
+output = Console(highlight=False, markup=False)
 
 
 @contextmanager
@@ -49,24 +49,24 @@ def summarize(summary: Summary, layout: Layout, log_format: str, *, is_quiet: bo
         _emit({"event": "summary", **asdict(summary), "exit_code": summary.exit_code})
         return
     counts = summary.counts
-    output.print(
+    _say(
         f"{counts.read:,} sessions read: {counts.new:,} new, {counts.changed:,} changed, "
         f"{counts.unchanged:,} unchanged, {counts.rejected:,} rejected"
     )
     if counts.new or counts.changed:
         filled = {name: rows for name, rows in summary.rows.items() if rows}
-        output.print(f"rows now: {', '.join(f'{name} {n:,}' for name, n in filled.items())}")
-    output.print(
+        _say(f"rows now: {', '.join(f'{name} {n:,}' for name, n in filled.items())}")
+    _say(
         f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} s; "
         f"watermark {_shown(summary.watermark_before)} -> {_shown(summary.watermark_after)}"
     )
     if summary.rejected_records:
-        output.print(
+        _say(
             f"{summary.rejected_records:,} records could not be read; they are kept in "
             "devin.rejected_records and asked for again each run (exit 8)"
         )
     name = layout.database.name
-    output.print(f"published {name}" if summary.is_published else f"{name} is up to date")
+    _say(f"published {name}" if summary.is_published else f"{name} is up to date")
 
 
 def show_status(status: Status, *, as_json: bool) -> None:
@@ -78,16 +78,16 @@ def show_status(status: Status, *, as_json: bool) -> None:
         }
         _emit({**asdict(status), "watermarks": watermarks})
         return
-    output.print(f"[bold]{status.database}[/bold], published {_shown(status.published_at)}")
+    _say(f"{status.database}, published {_shown(status.published_at)}")
     for scope, at in status.watermarks.items():
-        output.print(f"{scope}: read up to {_shown(at)}, {_age(status.age(scope))} ago")
+        _say(f"{scope}: read up to {_shown(at)}, {_age(status.age(scope))}")
     if status.held_by:
-        output.print(f"a load is in progress: {status.held_by}")
-    if status.last_run and status.last_run["error"]:
-        output.print(f"last run {status.last_run['outcome']}: {status.last_run['error']}")
+        _say(f"a load is in progress: {status.held_by}")
+    if status.runs and status.runs[0]["error"]:
+        _say(f"last run {status.runs[0]['outcome']}: {status.runs[0]['error']}")
     output.print(_runs_table(status.runs))
     filled = {name: rows for name, rows in status.rows.items() if rows}
-    output.print(", ".join(f"{name} {rows:,}" for name, rows in filled.items()) or "no rows yet")
+    _say(", ".join(f"{name} {rows:,}" for name, rows in filled.items()) or "no rows yet")
 
 
 class _Lines:
@@ -164,6 +164,11 @@ def _numbers(progress: Progress) -> dict[str, Any]:
     return {**asdict(progress), "read": progress.counts.read}
 
 
+def _say(text: str) -> None:
+    # a line that a log keeps is not to be broken at 80 columns
+    output.print(text, soft_wrap=not output.is_terminal)
+
+
 def _emit(values: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(values, ensure_ascii=False, default=_plain) + "\n")
     sys.stdout.flush()
@@ -178,4 +183,5 @@ def _shown(instant: datetime | None) -> str:
 
 
 def _age(age: timedelta) -> str:
-    return pendulum.duration(seconds=round(age.total_seconds())).in_words() or "0 seconds"
+    seconds = round(age.total_seconds())
+    return f"{pendulum.duration(seconds=seconds).in_words()} ago" if seconds > 0 else "just now"

@@ -25,7 +25,6 @@ class Status:
     held_by: str | None
     watermarks: dict[str, datetime]
     published_at: datetime | None
-    last_run: dict[str, Any] | None
     runs: list[dict[str, Any]]
     rows: dict[str, int]
     at: datetime
@@ -51,8 +50,7 @@ def read_status(layout: Layout) -> Status:
         held_by=locks.holder(layout) if locks.is_held(layout) else None,
         watermarks={scope: _instant(at) for scope, at in said.get("watermarks", {}).items()},
         published_at=published_at and _instant(published_at),
-        last_run=said.get("run"),
-        runs=runs,
+        runs=_with_latest(runs, said.get("run")),
         rows=rows,
         at=pendulum.now("UTC"),
     )
@@ -74,6 +72,16 @@ def _published(layout: Layout) -> tuple[list[dict[str, Any]], dict[str, int]]:
             for table in TABLES
         }
     return runs, rows
+
+
+def _with_latest(
+    runs: list[dict[str, Any]], latest: dict[str, Any] | None
+) -> list[dict[str, Any]]:
+    """The runs, the newest first; a run that published nothing is in the status file only."""
+    if latest is None or latest["run_id"] in (run["run_id"] for run in runs):
+        return runs
+    times = {name: latest[name] and _instant(latest[name]) for name in ("started_at", "finished_at")}
+    return [latest | times, *runs[: RUNS_SHOWN - 1]]
 
 
 def _instant(text: str) -> datetime:

@@ -1,0 +1,127 @@
+"""`make demo`: the main job from start to end, against invented data, in half a minute.
+
+Every step is the command that a user would type; what it prints is left as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+DATABASE = "demo.duckdb"
+QUESTION = "Which kinds of issue cost the most, and how often is work merged in spite of them?"
+ANSWER = """
+    select
+        issues.label,
+        count(distinct sessions.session_id) as sessions,
+        round(avg(sessions.acus_consumed), 1) as acus_per_session,
+        round(avg(coalesce(merged.is_merged, 0)), 2) as share_with_merged_pr
+    from (select distinct session_id, label from devin.insight_issues) as issues
+    join devin.sessions using (session_id)
+    left join (
+        select session_id, max((lower(pr_state) = 'merged')::int) as is_merged
+        from devin.session_pull_requests
+        group by session_id
+    ) as merged using (session_id)
+    group by issues.label
+    order by sum(sessions.acus_consumed) desc
+    limit 5
+"""
+
+console = Console(highlight=False)
+
+
+def main() -> None:
+    """Run the demo; leaves demo.duckdb to be asked further questions."""
+    _start_afresh()
+    with _sandbox() as (base_url, key):
+        os.environ |= {"DEVIN_API_KEY": key, "DEVIN_BASE_URL": base_url, "DEVIN_DATABASE": DATABASE}
+        _say("1. The first load: the full history")
+        _run("load")
+        _say("2. A day passes: sessions start, go on and end, pull requests are merged")
+        _post(f"{base_url}/sandbox/advance", {"duration": "1 day"})
+        _run("load")
+        _say("3. Nothing has changed: nothing is copied")
+        _run("load")
+        _say("4. How it is doing")
+        _run("status")
+    _say(f"5. {QUESTION}")
+    _ask(ANSWER)
+    _say("What to do next")
+    console.print(
+        f"Ask {DATABASE} something else, from Python or with any DuckDB client:\n"
+        f"  .venv/bin/python -c \"import duckdb; duckdb.connect('{DATABASE}', read_only=True)"
+        ".sql('from devin.sessions').show()\"\n"
+        "Load your own sessions, with the key of an enterprise admin:\n"
+        "  DEVIN_API_KEY=apk_user_... .venv/bin/devin-warehouse load"
+    )
+
+
+def _start_afresh() -> None:
+    stem = re.escape(Path(DATABASE).stem)
+    for path in Path().iterdir():
+        if re.fullmatch(rf"{stem}(\.\d+)?\.duckdb(\.wal)?|{stem}\.status\.json", path.name):
+            path.unlink()
+    shutil.rmtree(f"{DATABASE}.work", ignore_errors=True)
+
+
+@contextmanager
+def _sandbox() -> Iterator[tuple[str, str]]:
+    """A sandbox on a free port: its address and a key."""
+    command = [*_program(), "sandbox", "--sessions", "2000", "--port", "0", "--seed", "7"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        line = server.stdout.readline() if server.stdout else ""
+        ready = re.search(r"(http://\S+).*Key: (\S+)", line)
+        if ready is None:
+            sys.exit("The sandbox did not start.")
+        console.print(f"[dim]{line.strip()}[/dim]")
+        yield ready[1], ready[2]
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _program() -> list[str]:
+    return [str(Path(sys.executable).with_name("devin-warehouse"))]
+
+
+def _run(command: str) -> None:
+    console.print(f"[bold]$ devin-warehouse {command}[/bold]")
+    subprocess.run([*_program(), command], check=True)
+
+
+def _post(url: str, body: dict[str, str]) -> None:
+    request = urllib.request.Request(url, json.dumps(body).encode(), method="POST")  # noqa: S310
+    with urllib.request.urlopen(request):  # noqa: S310 our own server on loopback
+        pass
+
+
+def _ask(sql: str) -> None:
+    with duckdb.connect(DATABASE, read_only=True) as connection:
+        cursor = connection.execute(sql)
+        names = [column[0] for column in cursor.description or []]
+        table = Table(*names, box=None)
+        for row in cursor.fetchall():
+            table.add_row(*map(str, row))
+    console.print(table)
+
+
+def _say(heading: str) -> None:
+    console.print(f"\n[bold cyan]{heading}[/bold cyan]")
+
+
+if __name__ == "__main__":
+    main()
