@@ -38,7 +38,9 @@ def _settings() -> str:
         f"| {f'`{s.default}`' if s.default else 'none'} | {s.meaning} |"
         for s in SETTINGS.values()
     ]
-    return "\n".join(["| option | environment | config | default | meaning |", "|---|" * 1 + "---|" * 4, *rows])
+    return "\n".join(
+        ["| option | environment | config | default | meaning |", "|---|" * 1 + "---|" * 4, *rows]
+    )
 
 
 def _exit_codes() -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from hypothesis import given, settings
@@ -87,7 +88,7 @@ class Model:
 
     def __init__(self, record):
         self.session_id = bare(record["session_id"])
-        self.tables = {name: [] for name in TABLES}
+        self.tables: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
         self.session(record)
         self.analysis(record.get("session_analysis"))
 
@@ -201,7 +202,11 @@ JSON = st.recursive(
     max_leaves=6,
 )
 TRICKY = ["extra", "position", "usage", "session_id", "api_version", "analysis", "a.b", "", "\x00"]
-MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(2400, 1, 1)).map(datetime.isoformat)
+MOMENTS = st.builds(
+    lambda seconds, fraction: f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}{fraction}",
+    st.integers(0, 13 * 10**9),
+    st.sampled_from(["", ".5", ".25", ".123456", ".000001"]),
+)
 OFFSETS = st.sampled_from(["Z", "+00:00", "-00:00", "+05:30", "-08:00", "+14:00", "-12:00"])
 TIMES = st.builds("".join, st.tuples(MOMENTS, OFFSETS))
 
@@ -210,7 +215,9 @@ def objects(required, optional, known):
     """An object with its required keys, some optional ones, and perhaps keys nobody knows."""
     names = (st.sampled_from(TRICKY) | TEXT).filter(lambda name: name not in known)
     documented = st.fixed_dictionaries(required, optional=optional)
-    strange = st.just({}) | st.dictionaries(names, JSON, max_size=2)
+    strange: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.dictionaries(
+        names, JSON, max_size=2
+    )
     return st.builds(lambda a, b: b | a, documented, strange)
 
 

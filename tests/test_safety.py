@@ -31,9 +31,9 @@ def test_a_reader_keeps_its_copy_and_a_new_connection_sees_the_new_rows(warehous
         warehouse.world.add()
         warehouse.load()
         assert reader.execute(COUNT).fetchall() == [(300,)]
-        assert warehouse.rows("SELECT current_database(), count(*) FROM warehouse.devin.sessions") == [
-            ("warehouse", expected)
-        ]
+        assert warehouse.rows(
+            "SELECT current_database(), count(*) FROM warehouse.devin.sessions"
+        ) == [("warehouse", expected)]
     assert reader.execute("SELECT count(*) FROM devin.insight_issues").fetchall()[0][0] > 0
     reader.close()
 
@@ -186,11 +186,12 @@ def test_stopping_keeps_the_package_in_hand(make_warehouse, monkeypatch):
     """SIGTERM: what has been read is committed, the exit code says so, the next run goes on."""
     warehouse = make_warehouse(3_000)
 
-    asked = []
+    asked: list[int] = []
 
     def stop(progress):
         if progress.counts.read >= 1_000 and not asked:
-            asked.append(signal.raise_signal(signal.SIGTERM))
+            asked.append(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
     with pytest.raises(Stopped) as stopped:
         loading.load(warehouse.order(), stop)
@@ -272,7 +273,9 @@ def test_the_ledger_alone_is_published_once_an_hour(warehouse, monkeypatch):
     warehouse.load()
     assert not warehouse.load().is_published
     with open_work_file(warehouse.layout) as connection:
-        connection.execute("UPDATE bookkeeping.publication SET published_at = published_at - INTERVAL 1 HOUR")
+        connection.execute(
+            "UPDATE bookkeeping.publication SET published_at = published_at - INTERVAL 1 HOUR"
+        )
     assert warehouse.load().is_published
 
 

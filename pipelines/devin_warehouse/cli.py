@@ -155,8 +155,8 @@ def sandbox(
     try:
         faults = Faults.parsed(fault or [])
     except ValueError as error:
-        switches = "; ".join(f"{s.name} ({s.default}): {s.help}" for s in Faults.switches())
-        raise Misuse(f"--fault: {error}. There are: {switches}") from error
+        lines = [f"  {s.name}={s.default}: {s.help}" for s in Faults.switches()]
+        raise Misuse("\n".join([f"--fault: {error}. There are:", *lines])) from error
     world = World(seed, sessions, skew=skew)
     if awkward:
         world.add_awkward()

@@ -24,6 +24,8 @@ from devin_warehouse.status import Status
 Report = Callable[[Progress], None]
 errors = Console(stderr=True, highlight=False, markup=False)
 output = Console(highlight=False, markup=False)
+if not output.is_terminal:
+    output.width = 160
 
 
 @contextmanager
@@ -148,11 +150,13 @@ def _set_up_log(log_format: str, *, is_quiet: bool, is_verbose: bool) -> None:
 
 
 def _runs_table(runs: list[dict[str, Any]]) -> Table:
-    table = Table("started", "mode", "outcome", "read", "new", "changed", "requests", box=None)
+    table = Table(
+        "started (UTC)", "mode", "outcome", "read", "new", "changed", "requests", box=None
+    )
     for run in runs:
         numbers = (run["sessions_read"], run["sessions_new"], run["sessions_changed"])
         table.add_row(
-            _shown(run["started_at"]),
+            f"{run['started_at']:%Y-%m-%d %H:%M:%S}",
             run["mode"],
             run["outcome"],
             *(f"{number or 0:,}" for number in (*numbers, run["requests"])),

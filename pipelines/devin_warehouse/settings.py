@@ -73,5 +73,6 @@ def _configured(name: str, *, is_secret: bool = False) -> str | int | None:
 
         found: object = (dlt.secrets if is_secret else dlt.config).get(f"sources.devin.{name}")
     except Exception as error:  # dlt's config errors share no base with TOML's and the system's
-        raise Misuse(f"The configuration in .dlt cannot be read: {error}") from error
+        said = " ".join(str(error).split())
+        raise Misuse(f"The configuration in .dlt cannot be read: {said}") from error
     return found if isinstance(found, str | int) else None

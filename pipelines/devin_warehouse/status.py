@@ -74,13 +74,13 @@ def _published(layout: Layout) -> tuple[list[dict[str, Any]], dict[str, int]]:
     return runs, rows
 
 
-def _with_latest(
-    runs: list[dict[str, Any]], latest: dict[str, Any] | None
-) -> list[dict[str, Any]]:
+def _with_latest(runs: list[dict[str, Any]], latest: dict[str, Any] | None) -> list[dict[str, Any]]:
     """The runs, the newest first; a run that published nothing is in the status file only."""
     if latest is None or latest["run_id"] in (run["run_id"] for run in runs):
         return runs
-    times = {name: latest[name] and _instant(latest[name]) for name in ("started_at", "finished_at")}
+    times = {
+        name: latest[name] and _instant(latest[name]) for name in ("started_at", "finished_at")
+    }
     return [latest | times, *runs[: RUNS_SHOWN - 1]]
 
 

@@ -1,0 +1,170 @@
+"""The command: what it prints, how it ends, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+
+from devin_warehouse import cli
+from devin_warehouse.api import client
+from devin_warehouse.sandbox import Faults, World
+from tests.conftest import NOW, ImmediateClock
+from tests.served import served
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the command in an empty folder: its exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(client, "Clock", ImmediateClock)
+    for name in ("DEVIN_API_KEY", "DEVIN_BASE_URL", "DEVIN_DATABASE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DEVIN_API_KEY", "apk_user_secret123")
+
+    def run(*arguments):
+        # a process of its own would find the configuration of its own folder
+        Container()[PluggableRunContext].reload()
+        monkeypatch.setattr("sys.argv", ["devin-warehouse", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    faults = Faults()
+    with served(World(1, 300, now=NOW), faults) as base_url:
+        yield base_url, faults
+
+
+def test_load_and_status_tell_what_was_done(run, sandbox, tmp_path):
+    """A first load, one that finds nothing new, and how that looks to people and monitors."""
+    code, out, _ = run("load", "--base-url", sandbox[0])
+    assert (code, "300 sessions read: 300 new" in out, "published" in out) == (0, True, True)
+    code, out, _ = run("load", "--base-url", sandbox[0], "--log-format", "json")
+    summary = json.loads(out.splitlines()[-1])
+    assert (code, summary["counts"]["new"], summary["is_published"]) == (0, 0, False)
+    code, out, _ = run("status")
+    assert (code, "2026-11-02 09:30:00 UTC" in out) == (0, True)
+    status = json.loads(run("status", "--json")[1])
+    assert len(status["runs"]) == 2
+    assert run("status", "--max-age", "10000d")[0] == 0
+    assert run("status", "--max-age", "5m")[0] == 4
+    assert json.loads((tmp_path / "warehouse.status.json").read_text())["run"]["outcome"] == "done"
+
+
+def test_the_key_is_written_nowhere(run, sandbox, tmp_path):
+    """Not by a good run, nor by one that fails."""
+    run("load", "--base-url", sandbox[0], "--verbose")
+    run("load", "--base-url", "http://127.0.0.1:9", "--database", "other.duckdb", "--verbose")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 4
+    assert not [path for path in files if b"secret123" in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (None, "DEVIN_API_KEY"),
+        ("apk_user_forbidden", "enterprise admin"),
+        ("apk_user_forbidden\n", "enterprise admin"),
+    ],
+)
+def test_a_key_that_is_missing_or_refused(run, sandbox, monkeypatch, key, said):
+    """Exit 3, the cause and the permission in one sentence."""
+    if key is None:
+        monkeypatch.delenv("DEVIN_API_KEY")
+    else:
+        monkeypatch.setenv("DEVIN_API_KEY", key)
+    code, out, err = run("load", "--base-url", sandbox[0])
+    assert (code, out, said in err, err.count("\n")) == (3, "", True, 1)
+
+
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:9", "https://nowhere.invalid"])
+def test_an_api_that_cannot_be_reached(run, base_url):
+    """No route, no such name: exit 4 after a bounded number of tries."""
+    code, _, err = run("load", "--base-url", base_url)
+    assert (code, "gave no usable answer" in err) == (4, True)
+
+
+def test_an_answer_that_breaks_the_contract(run, sandbox, monkeypatch):
+    """Exit 5, naming endpoint, range and what was wrong."""
+    monkeypatch.setattr("devin_warehouse.api.v2.LIST_PATH", "/sandbox/state")
+    code, _, err = run("load", "--base-url", sandbox[0])
+    assert code == 5
+    assert re.search(r"GET /v2/enterprise/sessions/insights, updated in .* no `items`", err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--bogus"], "No such option"),
+        (["--overlap", "1m"], "at least 5m"),
+        (["--overlap", "soon"], "not understood"),
+        (["--initial-since", "yesterday-ish"], "not understood"),
+        (["--base-url", "http://api.devin.ai"], "https"),
+        (["--base-url", "ftp://localhost"], "https"),
+        (["--api", "v9"], "v9"),
+        (["--database", "devin.duckdb"], "ambiguous"),
+        (["--database", "nowhere/warehouse.duckdb"], "no folder"),
+        (["--database", "."], "database"),
+    ],
+)
+def test_misuse_touches_nothing(run, tmp_path, arguments, said):
+    """Exit 2, one sentence, and the folder as empty as before."""
+    code, out, err = run("load", *arguments)
+    assert (code, out, said in err) == (2, "", True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unreadable_configuration(tmp_path):
+    """Exit 2, naming the file's folder; in a process of its own, since dlt reads it only once."""
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / "config.toml").write_text("[sources")
+    command = [sys.executable, "-c", "from devin_warehouse.cli import main; main()", "load"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ".dlt" in ended.stderr, ended.stderr.count("\n")) == (2, True, 1)
+    assert [path.name for path in tmp_path.iterdir()] == [".dlt"]
+
+
+def test_the_configuration_is_the_last_word_but_the_default(run, sandbox, tmp_path, monkeypatch):
+    """Option over environment over dlt's config over default."""
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / "config.toml").write_text(
+        f'[sources.devin]\ndatabase = "configured.duckdb"\nbase_url = "{sandbox[0]}"\n'
+    )
+    assert run("load")[0] == 0
+    monkeypatch.setenv("DEVIN_DATABASE", "environment.duckdb")
+    assert run("load")[0] == 0
+    assert run("load", "--database", "option.duckdb")[0] == 0
+    assert {path.name for path in tmp_path.glob("*n.duckdb")} == {"option.duckdb"}
+    assert (tmp_path / "configured.duckdb").exists()
+    assert (tmp_path / "environment.duckdb").exists()
+
+
+def test_a_folder_that_cannot_be_written(run, sandbox):
+    """Exit 9, naming it."""
+    code, _, err = run("load", "--base-url", sandbox[0], "--database", "/proc/warehouse.duckdb")
+    assert (code, "/proc" in err) == (9, True)
+
+
+def test_without_a_warehouse_status_says_what_to_do(run):
+    """Exit 2 and the next step."""
+    code, _, err = run("status")
+    assert (code, "devin-warehouse load" in err) == (2, True)
+    assert "devin-warehouse 0" in run("--version")[1]
+
+
+def test_faults_of_the_sandbox_are_listed(run):
+    """A wrong switch shows them all."""
+    code, _, err = run("sandbox", "--fault", "help")
+    assert (code, "ignore_updated_filter=False" in err) == (2, True)
