@@ -12,6 +12,7 @@ from devin_warehouse.api.client import Clock, open_client
 
 KEY = "apk_user_s3cr3t"
 HOST = "https://api.example"
+LATENCY = 5
 DATE = "Mon, 02 Nov 2026 09:30:00 GMT"
 
 
@@ -42,8 +43,10 @@ class Api:
         self.requests = []
         self.clock = FakeClock()
 
-    def __call__(self, request):
+    async def __call__(self, request):
         self.requests.append((self.clock.passed, request))
+        for _ in range(LATENCY):
+            await asyncio.sleep(0)
         answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
         if isinstance(answer, type):
             raise answer("broken", request=request)
