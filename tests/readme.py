@@ -21,7 +21,10 @@ def with_generated(text: str) -> str:
     for name, block in generated().items():
         pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)"
         text, count = re.subn(
-            pattern, lambda m: f"{m[1]}{block}\n{m[2]}", text, flags=re.DOTALL  # noqa: B023
+            pattern,
+            lambda m: f"{m[1]}{block}\n{m[2]}",
+            text,
+            flags=re.DOTALL,  # noqa: B023
         )
         assert count == 1, name
     return text

@@ -197,7 +197,9 @@ def test_whatever_the_headers_say_the_request_ends(said):
         (f"{HOST}/y", "api.example"),
         ("/login", "another address"),
         pytest.param(
-            "http://[broken", "another", marks=defect("ValueError: an address that cannot be parsed")
+            "http://[broken",
+            "another",
+            marks=defect("ValueError: an address that cannot be parsed"),
         ),
     ],
 )

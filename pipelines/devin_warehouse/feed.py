@@ -82,6 +82,7 @@ class Feed:
 
     def __init__(self, portal: BlockingPortal, client: Client, connection: Connection) -> None:
         self._portal = portal
+        self._loop: asyncio.AbstractEventLoop = portal.call(_running_loop)
         self._client = client
         self._concurrency = connection.concurrency
         self._listing = v2.SessionsList(client, connection.filters)
@@ -167,10 +168,14 @@ class Feed:
                 if event is None:
                     future.result()
                     return
-                self._portal.start_task_soon(room.release)
+                self._loop.call_soon_threadsafe(room.release)
                 yield event
         finally:
             future.cancel()
+
+
+async def _running_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
 
 
 class _Schedule:

@@ -60,10 +60,13 @@ class _Record:
 
 @dataclass
 class Intake:
-    """Takes a run's records; `package` holds what is to be committed next."""
+    """Takes a run's records; `package` holds what is to be committed next.
+
+    `observed_at` is the server's time at which the run looks at the API.
+    """
 
     connection: duckdb.DuckDBPyConnection
-    observed_at: datetime
+    observed_at: datetime = NEVER
     package: Package = field(default_factory=Package)
     counts: Counts = field(default_factory=Counts)
     drift: Counter[str] = field(default_factory=Counter)

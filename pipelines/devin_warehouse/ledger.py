@@ -18,6 +18,7 @@ import duckdb
 import pendulum
 
 from devin_warehouse import __version__
+from devin_warehouse.errors import WarehouseError
 from devin_warehouse.tables import BY_NAME
 
 KEPT = timedelta(days=400)
@@ -32,17 +33,16 @@ class Run:
     api_version: str
     mode: str
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    started_at: datetime = field(default_factory=lambda: pendulum.now("UTC"))
+    started_at: pendulum.DateTime = field(default_factory=lambda: pendulum.now("UTC"))
 
 
 def watermark(connection: duckdb.DuckDBPyConnection, scope: str) -> datetime | None:
     """Up to when the scope has been read and committed, UTC; None if never."""
-    row = connection.execute(
-        "SELECT watermark_after FROM devin.load_runs WHERE scope = ? AND mode IN ? "
-        "AND watermark_after IS NOT NULL ORDER BY started_at DESC LIMIT 1",
+    found = connection.execute(
+        "SELECT max(watermark_after) FROM devin.load_runs WHERE scope = ? AND mode IN ?",
         [scope, MOVING_MODES],
-    ).fetchone()
-    return row[0].replace(tzinfo=UTC) if row else None
+    ).fetchall()[0][0]
+    return found.replace(tzinfo=UTC) if found else None
 
 
 def start(connection: duckdb.DuckDBPyConnection, run: Run) -> datetime | None:
@@ -56,7 +56,7 @@ def start(connection: duckdb.DuckDBPyConnection, run: Run) -> datetime | None:
     )
     connection.execute(
         "DELETE FROM devin.load_runs WHERE started_at < ? AND run_id NOT IN "
-        "(SELECT max_by(run_id, started_at) FROM devin.load_runs "
+        "(SELECT max_by(run_id, watermark_after) FROM devin.load_runs "
         "WHERE watermark_after IS NOT NULL GROUP BY scope)",
         [now - KEPT],
     )
@@ -74,10 +74,32 @@ def note(connection: duckdb.DuckDBPyConnection, run: Run, values: Mapping[str, A
     connection.execute(f"UPDATE devin.load_runs SET {sets} WHERE run_id = ?", [*plain, run.run_id])
 
 
-def scopes(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+def remark(connection: duckdb.DuckDBPyConnection, run: Run, text: str) -> None:
+    """Add a sentence to what the run's row says went wrong or deserves notice."""
+    connection.execute(
+        "UPDATE devin.load_runs SET error = concat_ws('; ', error, ?) WHERE run_id = ?",
+        [text, run.run_id],
+    )
+
+
+def finish(connection: duckdb.DuckDBPyConnection, run: Run, exit_code: int) -> None:
+    """Say that the run is done."""
+    values = {"outcome": "done", "finished_at": pendulum.now("UTC"), "exit_code": exit_code}
+    note(connection, run, values)
+
+
+def fail(connection: duckdb.DuckDBPyConnection, run: Run, error: BaseException) -> None:
+    """Say how the run failed."""
+    code = error.exit_code if isinstance(error, WarehouseError) else 1
+    values = {"outcome": "failed", "finished_at": pendulum.now("UTC"), "exit_code": code}
+    note(connection, run, values)
+    remark(connection, run, str(error) or type(error).__name__)
+
+
+def watermarks(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """The watermark of every scope that has one, ISO 8601 UTC."""
     rows = connection.execute(
-        "SELECT scope, max_by(watermark_after, started_at) FROM devin.load_runs "
+        "SELECT scope, max(watermark_after) FROM devin.load_runs "
         "WHERE watermark_after IS NOT NULL AND mode IN ? GROUP BY scope ORDER BY scope",
         [MOVING_MODES],
     ).fetchall()

@@ -7,13 +7,9 @@ is committed stays, and the next run goes on from there.
 from __future__ import annotations
 
 import logging
-import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import FrameType
 from typing import Any
 
 import duckdb
@@ -21,11 +17,12 @@ import pendulum
 
 from devin_warehouse import ledger
 from devin_warehouse.api import v2
-from devin_warehouse.errors import Stopped, WarehouseError
+from devin_warehouse.errors import ApiError, Stopped
 from devin_warehouse.explode import json_text
 from devin_warehouse.feed import (
     Connection,
     Event,
+    Feed,
     FilterWasIgnored,
     Proven,
     Records,
@@ -35,12 +32,13 @@ from devin_warehouse.feed import (
 from devin_warehouse.intake import Counts, Intake
 from devin_warehouse.layout import Layout, local_resources, write_json
 from devin_warehouse.locks import one_writer
-from devin_warehouse.merge import Merger, transaction
+from devin_warehouse.merge import Merger
+from devin_warehouse.process import Stop, files_for_their_owner, stop_signals
 from devin_warehouse.publish import publish
 from devin_warehouse.source import scope_of
 from devin_warehouse.tables import BY_NAME, TABLES
 from devin_warehouse.windows import SECOND, Frontier, Window
-from devin_warehouse.work_file import database_errors, open_work_file
+from devin_warehouse.work_file import database_errors, open_work_file, transaction
 
 PACKAGE_SESSIONS = 10_000
 PACKAGE_SECONDS = 60
@@ -75,7 +73,7 @@ class Summary:
 
     counts: Counts = field(default_factory=Counts)
     rows: dict[str, int] = field(default_factory=dict)
-    scopes: dict[str, str] = field(default_factory=dict)
+    watermarks: dict[str, str] = field(default_factory=dict)
     requests: int = 0
     retries: int = 0
     seconds: float = 0
@@ -98,23 +96,22 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
     """
     order.layout.make_folder()
     with (
-        _files_for_their_owner(),
+        files_for_their_owner(),
         one_writer(order.layout, order.wait_seconds),
         open_work_file(order.layout) as connection,
         database_errors(),
-        _stop_signals() as stop,
+        stop_signals() as stop,
     ):
-        scope = scope_of(order.connection)
-        run = ledger.Run(scope, v2.VERSION, "incremental")
-        loading = _Loading(order, connection, run, stop, report)
+        run = ledger.Run(scope_of(order.connection), v2.VERSION, "incremental")
+        before = ledger.start(connection, run)
         try:
-            summary = loading.run()
+            with open_feed(order.connection) as feed:
+                return _Loading(order, connection, run, feed, stop, report).run(before)
         except BaseException as error:
-            loading.note_failure(error)
+            ledger.fail(connection, run, error)
             raise
         finally:
             write_status(order.layout, connection)
-        return summary
 
 
 def write_status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> None:
@@ -131,118 +128,72 @@ def write_status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> None:
             layout.status_file,
             {
                 "run": dict(zip(names, latest[0], strict=True)) if latest else None,
-                "watermarks": ledger.scopes(connection),
+                "watermarks": ledger.watermarks(connection),
                 "published_at": published_at,
                 "published_file": layout.target,
             },
         )
 
 
-@contextmanager
-def _files_for_their_owner() -> Iterator[None]:
-    """Let no file that anybody here writes, dlt and DuckDB included, be readable by others."""
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-class _Stop:
-    """Whether a signal asked to stop; the second one does not ask."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def ask(self, number: int, _frame: FrameType | None) -> None:
-        """Note the signal; the same again ends the process at once."""
-        if self.signal is not None:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        self.signal = number
-
-
-@contextmanager
-def _stop_signals() -> Iterator[_Stop]:
-    """Heed SIGINT and SIGTERM at the next package; only a main thread can."""
-    stop = _Stop()
-    try:
-        before = {s: signal.signal(s, stop.ask) for s in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:
-        before = {}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 class _Loading:
-    """One run, from its ledger row to its last commit."""
+    """One run, from its first request to its publication."""
 
     def __init__(
         self,
         order: Order,
         connection: duckdb.DuckDBPyConnection,
         run: ledger.Run,
-        stop: _Stop,
+        feed: Feed,
+        stop: Stop,
         report: Callable[[Progress], None],
     ) -> None:
         self._order = order
         self._connection = connection
         self._run = run
+        self._feed = feed
         self._stop = stop
         self._report = report
-        self._started = pendulum.now("UTC")
         self._summary = Summary()
+        self._intake = Intake(connection)
+        self._summary.counts = self._intake.counts
+        self._frontier = Frontier(None)
         self._merger: Merger | None = None
-        self._package_started = self._started
+        self._package_started = run.started_at
         self._packages = 0
         self._windows = 0
         self._reread = 0
         self._expected: int | None = None
 
-    def run(self) -> Summary:
-        """Read, commit, publish."""
-        self._summary.watermark_before = ledger.start(self._connection, self._run)
-        with open_feed(self._order.connection) as feed:
-            self._feed = feed
-            self._read_everything()
-        self._finish()
-        return self._summary
-
-    def note_failure(self, error: BaseException) -> None:
-        """Say in the ledger how the run ended."""
-        code = error.exit_code if isinstance(error, WarehouseError) else 1
-        ledger.note(
-            self._connection,
-            self._run,
-            {
-                "outcome": "failed",
-                "finished_at": pendulum.now("UTC"),
-                "exit_code": code,
-                "error": "; ".join([str(error) or type(error).__name__, *self._summary.notices]),
-            },
-        )
-
-    def _read_everything(self) -> None:
-        """From behind the watermark until now; then what has moved on while that was read."""
+    def run(self, watermark: datetime | None) -> Summary:
+        """Read from behind the watermark until now, commit, publish."""
+        self._summary.watermark_before = self._summary.watermark_after = watermark
         total, now = self._feed.survey()
         if not self._feed.has_server_time:
             self._notice("The API's answers bear no Date: this machine's clock was used.")
-        before = self._summary.watermark_before
-        since = before - self._order.overlap if before else self._order.initial_since
         until = now.replace(microsecond=0)
-        window = Window(since and min(since, until), until)
-        self._frontier = Frontier(window.since)
-        self._intake = Intake(self._connection, until)
-        self._summary.counts = self._intake.counts
-        self._expected = total if window.since is None else None
-        ledger.note(self._connection, self._run, {"window_since": window.since})
+        since = self._order.initial_since
+        if watermark:
+            since = min(watermark, until) - self._order.overlap
+        self._frontier = Frontier(since)
+        self._intake.observed_at = until
+        self._expected = total if since is None else None
+        ledger.note(self._connection, self._run, {"window_since": since})
+        try:
+            self._read_until(Window(since and min(since, until), until), total)
+        except ApiError:
+            # what has been read before the API failed need not be asked for again
+            self._commit()
+            raise
+        self._finish()
+        return self._summary
+
+    def _read_until(self, window: Window, total: int | None) -> None:
+        """Read the window; then, if that took a while, what has moved on in the meantime."""
         self._read(window)
         if self._windows > 1 or self._unknown_sessions(total):
             total, now = self._feed.survey()
-            self._read(Window(until, max(now.replace(microsecond=0), until + SECOND)))
+            end = max(now.replace(microsecond=0), window.until + SECOND)
+            self._read(Window(window.until, end))
         if missing := self._unknown_sessions(total):
             self._notice(
                 f"The API has {missing:,} sessions more than the warehouse knows: "
@@ -367,34 +318,24 @@ class _Loading:
         return max(0, total - known)
 
     def _finish(self) -> None:
-        summary = self._summary
-        traffic = self._feed.traffic
+        summary, traffic = self._summary, self._feed.traffic
         if traffic.replaced_surrogates:
             self._notice(f"{traffic.replaced_surrogates:,} lone surrogates in texts became U+FFFD.")
-        summary.rejected_records = self._connection.execute(
-            "SELECT count(*) FROM devin.rejected_records"
-        ).fetchall()[0][0]
-        ledger.note(
-            self._connection,
-            self._run,
-            {
-                "outcome": "done",
-                "finished_at": pendulum.now("UTC"),
-                "exit_code": summary.exit_code,
-                "error": "; ".join(summary.notices) or None,
-            },
-        )
+        summary.rows = {table.name: self._count(table.name) for table in TABLES}
+        summary.rejected_records = summary.rows["rejected_records"]
+        ledger.finish(self._connection, self._run, summary.exit_code)
         summary.is_published = publish(self._connection, self._order.layout)
         summary.requests, summary.retries = traffic.requests, traffic.retries
-        summary.scopes = ledger.scopes(self._connection)
-        summary.rows = {
-            table.name: self._connection.execute(
-                f"SELECT count(*) FROM devin.{table.name}"
-            ).fetchall()[0][0]
-            for table in TABLES
-        }
-        summary.seconds = (pendulum.now("UTC") - self._started).total_seconds()
+        summary.watermarks = ledger.watermarks(self._connection)
+        summary.seconds = (pendulum.now("UTC") - self._run.started_at).total_seconds()
+
+    def _count(self, table: str) -> int:
+        rows: list[tuple[int]] = self._connection.execute(
+            f"SELECT count(*) FROM devin.{table}"
+        ).fetchall()
+        return rows[0][0]
 
     def _notice(self, text: str) -> None:
         log.warning(text)
         self._summary.notices.append(text)
+        ledger.remark(self._connection, self._run, text)

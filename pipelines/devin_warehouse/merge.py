@@ -11,7 +11,6 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -124,7 +123,6 @@ class Merger:
 
     def land(self, package: Package) -> None:
         """Bring the package's rows into the landing schema, typed; nothing is merged yet."""
-        self._connection.execute(f"DROP SCHEMA IF EXISTS {LANDING} CASCADE")
         filled = [(table, rows) for table, rows in package if rows.num_rows]
         self._pipeline.run(landing_source(filled), loader_file_format="parquet")
 
@@ -147,6 +145,7 @@ class Merger:
             is_changed |= bool(self._connection.execute(REJECTED_NEWS).fetchall()[0][0])
             for statement in (REJECTED_AGAIN, REJECTED_FIRST):
                 self._connection.execute(statement)
+        self._connection.execute(f"DROP SCHEMA {LANDING} CASCADE")
         return is_changed
 
     def _replace(self, target: str, table: Table, expected: int) -> None:
@@ -161,18 +160,6 @@ class Merger:
         ).fetchall()
         if inserted != [(expected,)]:
             raise RuntimeError(f"{table.name}: {expected} rows were to be merged, not {inserted}")
-
-
-@contextmanager
-def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Everything inside, or nothing."""
-    connection.execute("BEGIN TRANSACTION")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def content_hash_rows(payload: str, hashes: Iterable[tuple[str, str]]) -> pa.Table:

@@ -22,7 +22,7 @@ from devin_warehouse.errors import CheckFailed
 from devin_warehouse.layout import Layout, local_resources
 from devin_warehouse.ledger import naive
 from devin_warehouse.tables import CONTRACT_VERSION, SCHEMA, TABLES
-from devin_warehouse.work_file import database_errors, ddl, quoted
+from devin_warehouse.work_file import database_errors, ddl, quoted, transaction
 
 STORAGE_VERSION = "v1.2.0"
 MODE = 0o444
@@ -104,22 +104,27 @@ def _write_copy(connection: duckdb.DuckDBPyConnection, target: Path, now: dateti
     )
     try:
         connection.execute("USE published")
-        connection.execute(f"CREATE SCHEMA {SCHEMA}")
-        for table in TABLES:
-            _copy_table(connection, table.name, ddl(table))
-            _comment(connection, "TABLE", f"{SCHEMA}.{table.name}", table.description)
-            for column in table.columns:
-                name = f"{SCHEMA}.{table.name}.{column.name}"
-                _comment(connection, "COLUMN", name, column.description)
-        connection.execute(
-            f"INSERT INTO {SCHEMA}.warehouse_info VALUES (?, ?, ?)",
-            [CONTRACT_VERSION, __version__, naive(now)],
-        )
-        _create_views(connection)
-        _check(connection)
+        with transaction(connection):
+            _copy_tables(connection)
+            connection.execute(
+                f"INSERT INTO {SCHEMA}.warehouse_info VALUES (?, ?, ?)",
+                [CONTRACT_VERSION, __version__, naive(now)],
+            )
+            _create_views(connection)
+            _check(connection)
     finally:
         connection.execute("USE work")
         connection.execute("DETACH published")
+
+
+def _copy_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(f"CREATE SCHEMA {SCHEMA}")
+    for table in TABLES:
+        _copy_table(connection, table.name, ddl(table))
+        _comment(connection, "TABLE", f"{SCHEMA}.{table.name}", table.description)
+        for column in table.columns:
+            name = f"{SCHEMA}.{table.name}.{column.name}"
+            _comment(connection, "COLUMN", name, column.description)
 
 
 def _copy_table(connection: duckdb.DuckDBPyConnection, name: str, columns: str) -> None:

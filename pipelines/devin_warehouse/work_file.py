@@ -79,6 +79,18 @@ def database_errors() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Everything inside, or nothing."""
+    connection.execute("BEGIN TRANSACTION")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
 def create_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
     """Make the tables that are not there yet."""
     columns = _columns(connection, catalog)

@@ -35,7 +35,7 @@ class World:
     session does so through a method, or tells the world with `mark`.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         seed: int = 0,
         sessions: int = 2000,
