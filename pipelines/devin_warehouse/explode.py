@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from devin_warehouse.errors import ContractBroken
 from devin_warehouse.tables import BY_NAME, TABLES, Column, Owner, Table, Type, bare_id, owned
 
 Payload = dict[str, Any]
@@ -107,13 +108,19 @@ def rejected_rows(
 
 
 def content_hash(value: Any) -> str:  # noqa: ANN401
-    """sha256 of a JSON value whatever the order of its keys."""
-    return hashlib.sha256(_canonical.encode(value)).hexdigest()
+    """sha256 of a JSON value in any order of keys; ContractBroken if nested too deeply."""
+    try:
+        return hashlib.sha256(_canonical.encode(value)).hexdigest()
+    except RecursionError as error:
+        raise ContractBroken("A record is nested too deeply.") from error
 
 
 def json_text(value: Any) -> str:  # noqa: ANN401
-    """A value as the API sent it, as JSON text without needless space."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """A value as the API sent it, as compact JSON; ContractBroken if nested too deeply."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except RecursionError as error:
+        raise ContractBroken("A record is nested too deeply.") from error
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -165,7 +172,9 @@ class _Batch:
             "session_id": lambda: self._ids,
             "api_version": lambda: [version] * len(self._ids),
             "has_analysis": lambda: [a is not None for a in self._at("analysis")],
-            "analysis_hash": lambda: [a and content_hash(a) for a in self._at("analysis")],
+            "analysis_hash": lambda: [
+                None if a is None else content_hash(a) for a in self._at("analysis")
+            ],
             "extra": self._extras,
         }
         return [
@@ -211,7 +220,7 @@ class _Batch:
         if not table.holds_objects:
             texts = self._checked(elements, EXPECTED[Type.TEXT], places, path, nullable=False)
             return self._array(column, [texts], places)
-        spellings = [[e and e.get(key) for e in elements] for key in column.paths]
+        spellings = [[e.get(key) if e else None for e in elements] for key in column.paths]
         return self._array(column, spellings, places, path)
 
     def _array(
@@ -249,7 +258,7 @@ class _Batch:
     ) -> list[Any]:
         try:
             return [None if value is None else convert(value) for value in values]
-        except (TypeError, ValueError, OverflowError, RecursionError):
+        except (TypeError, ValueError, OverflowError):
             return [
                 self._tried(value, convert, place, name)
                 for value, place in zip(values, places, strict=True)
@@ -264,7 +273,7 @@ class _Batch:
     ) -> Any:  # noqa: ANN401
         try:
             return None if value is None else convert(value)
-        except (TypeError, ValueError, OverflowError, RecursionError):
+        except (TypeError, ValueError, OverflowError):
             self.rejected.setdefault(place, f"{name} cannot be read: {_shown(value)}")
             return None
 
@@ -316,19 +325,28 @@ class _Batch:
         self, table: Table, elements: Sequence[Payload | None], places: Sequence[int]
     ) -> list[str | None]:
         known = {path for column in table.columns for path in column.paths}
+        twice = [column for column in table.columns if column.or_at]
         where = f"{table.lists[0][1]}[]"
-        extras = [
-            self._unknown(element, known, where)
-            if element and not element.keys() <= known
-            else None
-            for element in elements
-        ]
+        extras: list[Payload | None] = []
+        for element in elements:
+            extra = {}
+            if element and not element.keys() <= known:
+                extra = self._unknown(element, known, where)
+            for column in twice:
+                extra |= _other_spelling(column, element or {})
+            extras.append(extra or None)
         return self._converted(extras, json_text, places, f"{where}.extra")
 
     def _unknown(self, found: Payload, known: Iterable[str], where: str) -> Payload:
         unknown = {key: value for key, value in found.items() if key not in known}
         self.drift.update(f"{where}.{key}" for key in unknown)
         return unknown
+
+
+def _other_spelling(column: Column, element: Payload) -> Payload:
+    """What the second spelling says if the first one says something else."""
+    shown, other = element.get(column.at), element.get(column.or_at)
+    return {} if shown is None or other is None or other == shown else {column.or_at: other}
 
 
 def _whole(value: float) -> int:
@@ -345,5 +363,8 @@ CONVERSIONS: dict[Type, Callable[[Any], Any]] = {
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401
-    text = str(value)
+    try:
+        text = str(value)
+    except (ValueError, RecursionError):
+        return "too long or too deep to show"
     return text if len(text) <= 60 else f"{text[:57]}..."

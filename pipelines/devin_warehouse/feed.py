@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, TypeVar
 
 import httpx
@@ -186,7 +187,8 @@ class _Schedule:
     ) -> None:
         self._reader = reader
         self._put = put
-        self._waiting: list[tuple[datetime, int, Window]] = []
+        self._waiting: list[tuple[datetime, int, int, Window]] = []
+        self._added = count()
         self._unfinished = 0
         self._changed = asyncio.Condition()
         self._add(window, 0)
@@ -203,7 +205,7 @@ class _Schedule:
 
     def _add(self, window: Window, depth: int) -> None:
         oldest = window.since or datetime.min.replace(tzinfo=UTC)
-        heapq.heappush(self._waiting, (oldest, depth, window))
+        heapq.heappush(self._waiting, (oldest, depth, next(self._added), window))
         self._unfinished += 1
 
     async def _work(self) -> None:
@@ -212,7 +214,7 @@ class _Schedule:
                 await self._changed.wait_for(lambda: self._waiting or not self._unfinished)
                 if not self._waiting:
                     return
-                _, depth, window = heapq.heappop(self._waiting)
+                _, depth, _, window = heapq.heappop(self._waiting)
             await self._read(window, depth)
             async with self._changed:
                 self._unfinished -= 1

@@ -22,6 +22,8 @@ LARGEST_WINDOW = 2_000
 AIMED_AT = 1_500
 ROUNDS = 12
 WALKS_PER_ROUND = 4
+MOST_PIECES = 64
+PAGES_AHEAD = 32
 
 Emit = Callable[[list[dict[str, Any]]], Awaitable[None]]
 
@@ -100,7 +102,7 @@ class Reader:
     async def read(self, window: Window) -> Outcome:
         """Read a window; raises FilterIgnored, NotProven, or what the client raises."""
         first = await self._page(window, 0)
-        if window.is_divisible and (first.total or 0) > LARGEST_WINDOW:
+        if window.is_divisible and first.has_more and (first.total or 0) > LARGEST_WINDOW:
             return Outcome(await self._split_evenly(window, first))
         walk = await self._walk(window, first)
         if walk.is_proven:
@@ -130,11 +132,15 @@ class Reader:
     async def _split_evenly(self, window: Window, first: Page) -> list[Window]:
         """Windows of about AIMED_AT sessions, cut by what pages spread over the listing say."""
         total = first.total or 0
-        pieces = -(-total // AIMED_AT)
+        pieces = min(-(-total // AIMED_AT), MOST_PIECES)
         samples = max(2, pieces // 3)
         step = (total - len(first.ids)) // samples
         pages = await _together(self._page(window, step * i) for i in range(1, samples + 1))
-        parts = window.split(cuts(Walk([first, *pages]).times, pieces))
+        walk = Walk([first, *pages])
+        if not all(page.ids for page in walk.pages):
+            # there are fewer than the total says: it is no guide
+            return _split_by_seen(window, walk)
+        parts = window.split(cuts(walk.times, pieces))
         return parts if len(parts) > 1 else _halved(window)
 
     async def _walk(self, window: Window | None, first: Page) -> Walk:
@@ -143,12 +149,10 @@ class Reader:
         A divisible window without a total is walked only as far as it takes to cut it well.
         """
         walk = Walk([first])
-        if not first.has_more:
+        if not first.has_more or not first.ids:
             return walk
         if first.total is not None:
-            step = max(1, len(first.ids) - 1)
-            skips = range(step, max(first.total - 1, step + 1), step)
-            walk.pages += await _together(self._page(window, skip) for skip in skips)
+            await self._walk_ahead(window, walk, first.total)
         is_divisible = window is not None and window.is_divisible
         seen = walk.ids
         while walk.pages[-1].has_more and not (
@@ -162,26 +166,48 @@ class Reader:
             seen.update(page.ids)
         return walk
 
+    async def _walk_ahead(self, window: Window | None, walk: Walk, total: int) -> None:
+        """The pages that there must be if the total is right, several at a time."""
+        step = max(1, len(walk.pages[0].ids) - 1)
+        skips = range(step, max(total - 1, step + 1), step)
+        for start in range(0, len(skips), PAGES_AHEAD):
+            ahead = skips[start : start + PAGES_AHEAD]
+            walk.pages += await _together(self._page(window, skip) for skip in ahead)
+            if not walk.pages[-1].ids:
+                return
+
     async def _unite_walks(self, window: Window | None, walk: Walk) -> None:
         """Walk again until all that was there at the start of a round has been seen.
 
         For sessions that share an instant: their order may differ from one request to the next.
-        Without totals two walks in a row must see the same.
+        Without totals a walk must see nothing that was not seen before.
         """
         for _ in range(ROUNDS):
-            total, seen = walk.first_total, walk.ids
+            total, seen, known = walk.first_total, walk.ids, self._settled(window, walk)
             for _ in range(WALKS_PER_ROUND):
                 if total is not None and len(seen) >= total and not walk.pages[-1].has_more:
                     return
                 walk = await self._walk(window, await self._page(window, 0))
-                if total is None and walk.ids == seen and not walk.pages[-1].has_more:
+                settled = self._settled(window, walk)
+                if total is None and settled <= known and not walk.pages[-1].has_more:
                     return
                 seen |= walk.ids
+                known |= settled
         raise NotProven(
             f"{self._listing.endpoint}, window {window or 'all'}: after {ROUNDS * WALKS_PER_ROUND} "
             f"walks {len(seen):,} sessions were seen, and the API says that there are "
             f"{'more' if total is None else format(total, ',')}. The watermark does not pass it."
         )
+
+    def _settled(self, window: Window | None, walk: Walk) -> set[str]:
+        """The sessions seen that are not newer than what is read: those come with the next run."""
+        end = window.until + SECOND if window else self._horizon
+        return {
+            session_id
+            for page in walk.pages
+            for session_id, time in zip(page.ids, page.times, strict=True)
+            if not (time and end) or time < end
+        }
 
 
 def _split_by_seen(window: Window, walk: Walk) -> list[Window]:

@@ -72,16 +72,17 @@ def cuts(samples: Sequence[tuple[int, Sequence[datetime]]], pieces: int) -> list
     """Instants that cut a listing into about `pieces` equal parts.
 
     `samples` are evenly spaced stretches of the listing, by rank of their first row. Where their
-    medians rise or fall with the rank, the listing is (about) sorted by time, and ranks tell how
-    many rows lie between two stretches; otherwise each stretch is a fair sample of the whole.
+    middle halves follow each other in time as they do in rank, the listing is (about) sorted by
+    time, and ranks tell how many rows lie between two stretches; otherwise each stretch is a fair
+    sample of the whole.
     """
     stretches = sorted((rank, sorted(times)) for rank, times in samples if times)
     if not stretches:
         return []
-    medians = [times[len(times) // 2] for _, times in stretches]
-    rising = all(a < b for a, b in pairwise(medians))
-    falling = all(a > b for a, b in pairwise(medians))
-    if len(medians) > 2 and (rising or falling):
+    quartiles = [(times[len(times) // 4], times[3 * len(times) // 4]) for _, times in stretches]
+    rising = all(a[1] < b[0] for a, b in pairwise(quartiles))
+    falling = all(a[0] > b[1] for a, b in pairwise(quartiles))
+    if len(quartiles) > 1 and (rising or falling):
         known = _counted_by_rank(stretches if rising else _reversed(stretches))
     else:
         every = sorted(time for _, times in stretches for time in times)

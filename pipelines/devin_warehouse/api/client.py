@@ -35,7 +35,7 @@ PATIENCE_SECONDS = 120.0
 LONGEST_PAUSE_SECONDS = 60.0
 LONGEST_BODY_BYTES = 512 * 2**20
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+RETRIED = frozenset({408, 425, 429, *range(500, 600)})
 
 
 Params = Mapping[str, str | int | list[str]]
@@ -150,7 +150,8 @@ class Client:
         return b"".join(chunks)
 
     def _refusal(self, response: httpx.Response, body: bytes, path: str) -> Exception:
-        status, said = response.status_code, _detail(body)
+        key = response.request.headers["authorization"].removeprefix("Bearer ")
+        status, said = response.status_code, _detail(body).replace(key, "***")
         if status in RETRIED:
             if status == 429:
                 self.traffic.rate_limited += 1
@@ -165,10 +166,9 @@ class Client:
         if status == 404:
             return NotFound(f"GET {path}: 404 {said}")
         if response.is_redirect:
-            target = urlsplit(response.headers.get("location", "")).netloc
             return ContractBroken(
-                f"GET {path}: the API redirects to {target or 'another address'}; the key is not "
-                "sent there. Set --base-url to the API's own address."
+                f"GET {path}: the API redirects to {_host(response) or 'another address'}; the key "
+                "is not sent there. Set --base-url to the API's own address."
             )
         return ContractBroken(f"GET {path}: the API answered {status} {said}".rstrip())
 
@@ -180,7 +180,7 @@ class Client:
             now = _http_date(response.headers.get("date")) or pendulum.now("UTC")
             pause = (date - now).total_seconds()
         else:
-            pause = float(said) if said.replace(".", "", 1).isdigit() else 0.0
+            pause = float(said) if re.fullmatch(r"[0-9]+(\.[0-9]*)?", said) else 0.0
         if pause > PATIENCE_SECONDS:
             raise Unavailable(f"The API asks to wait {pause:,.0f} seconds; run again later.")
         self._brake.pull(min(max(pause, 0.0), PATIENCE_SECONDS))
@@ -199,6 +199,7 @@ class Client:
             value = json.loads(
                 body.decode("utf-8", "surrogatepass"),
                 parse_float=_finite_or_text,
+                parse_int=_short_or_text,
                 parse_constant=_no_constant,
             )
             return self._without_surrogates(value)
@@ -270,7 +271,7 @@ def checked_key(api_key: str) -> str:
 def _http_date(text: str | None) -> datetime | None:
     try:
         return parsedate_to_datetime(text).astimezone(UTC) if text else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -284,17 +285,32 @@ def _detail(body: bytes) -> str:
         return ""
     detail = parsed.get("detail") or parsed.get("title") or parsed.get("message") or ""
     if isinstance(detail, list):
-        detail = "; ".join(
-            f"{'.'.join(map(str, e.get('loc', [])))}: {e.get('msg')}"
-            for e in detail
-            if isinstance(e, dict)
-        )
+        detail = "; ".join(_problem(error) for error in detail if isinstance(error, dict))
     return str(detail)[:200]
+
+
+def _problem(error: dict[str, Any]) -> str:
+    """One entry of an HTTPValidationError."""
+    place = error.get("loc")
+    where = ".".join(map(str, place)) if isinstance(place, list) else place
+    return f"{where}: {error.get('msg')}"
+
+
+def _host(response: httpx.Response) -> str:
+    """The host that a redirect leads to, "" if that cannot be told."""
+    try:
+        return urlsplit(str(response.headers.get("location", ""))).netloc
+    except ValueError:
+        return ""
 
 
 def _finite_or_text(text: str) -> float | str:
     number = float(text)
     return number if math.isfinite(number) else text
+
+
+def _short_or_text(text: str) -> int | str:
+    return int(text) if len(text) < 4300 else text
 
 
 def _no_constant(name: str) -> float:

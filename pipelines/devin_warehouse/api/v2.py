@@ -110,7 +110,7 @@ def updated_at(record: dict[str, Any]) -> datetime | None:
     """When the record says that it was updated; None if that is no time."""
     try:
         return read_time(record["updated_at"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
