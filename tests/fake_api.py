@@ -75,7 +75,3 @@ def answer(status: int = 200, body: Any = b"{}", headers: Any = ()) -> dict[str,
     """The arguments of a Response, so that each request gets a fresh one."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return {"status_code": status, "headers": list(headers), "content": content}
-
-
-def defect(reason):
-    return pytest.mark.xfail(strict=True, reason=f"defect: {reason}")

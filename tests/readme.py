@@ -19,14 +19,9 @@ def generated() -> dict[str, str]:
 def with_generated(text: str) -> str:
     """The README with its generated parts brought up to date."""
     for name, block in generated().items():
-        pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)"
-        text, count = re.subn(
-            pattern,
-            lambda m: f"{m[1]}{block}\n{m[2]}",
-            text,
-            flags=re.DOTALL,  # noqa: B023
-        )
-        assert count == 1, name
+        start, rest = re.split(rf"(?<=<!-- {name}: )", text)
+        head, _, tail = rest.partition("-->\n")
+        text = f"{start}{head}-->\n{block}\n<!-- end -->{tail.partition('<!-- end -->')[2]}"
     return text
 
 

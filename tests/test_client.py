@@ -4,7 +4,6 @@ import asyncio
 import logging
 import traceback
 from contextlib import suppress
-from typing import Any
 
 import httpx
 import pytest
@@ -21,16 +20,14 @@ from devin_warehouse.errors import (
     Unavailable,
 )
 from devin_warehouse.feed import Connection
-from tests.fake_api import DATE, HOST, KEY, Api, answer, defect
+from tests.fake_api import DATE, HOST, KEY, Api, answer
 
 LONGEST_PATIENCE = 300
 
-NOT_RETRIED = defect("of 5xx only some are tried again; the others are exit 5")
-RETRIED: list[Any] = [429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529]
-MORE_RETRIED = [pytest.param(status, marks=NOT_RETRIED) for status in (501, 507, 525, 530, 599)]
+RETRIED = [429, 500, 501, 502, 503, 504, 507, 520, 521, 522, 523, 524, 525, 529, 530, 599]
 
 
-@pytest.mark.parametrize("status", RETRIED + MORE_RETRIED)
+@pytest.mark.parametrize("status", RETRIED)
 def test_rate_limits_and_server_errors_are_tried_again(status):
     """Design §5.9: 429 and 5xx are tried again, and counted in the ledger's figures."""
     api = Api(answer(status), answer(status, b"<html>"), answer(body={"ok": 1}))
@@ -160,10 +157,7 @@ ABSURD = [
     b"", b"-5", b"-0", b"garbage", b"nan", b"inf", b"1e9", b"9" * 400, b"0", b"00", b"5, 10",
     b"1.2.3", b".", b"Mon, 99 Foo 2026 99:99:99 GMT", b"Thu, 01 Jan 1970 00:00:00 GMT", b"\xff",
     b"999999999",    b"Fri, 31 Dec 9999 23:59:59 GMT",
-    pytest.param(b"\xb2", marks=defect("ValueError: '\u00b2'.isdigit() but float() refuses it")),
-    pytest.param(
-        b"Fri, 31 Dec 9999 23:59:59 -0800", marks=defect("OverflowError: beyond the last year")
-    ),
+    b"\xb2", b"Fri, 31 Dec 9999 23:59:59 -0800",
 ]  # fmt: skip
 
 
@@ -196,11 +190,7 @@ def test_whatever_the_headers_say_the_request_ends(said):
         ("//elsewhere.example", "elsewhere.example"),
         (f"{HOST}/y", "api.example"),
         ("/login", "another address"),
-        pytest.param(
-            "http://[broken",
-            "another",
-            marks=defect("ValueError: an address that cannot be parsed"),
-        ),
+        ("http://[broken", "another address"),
     ],
 )
 def test_redirects_are_not_followed(status, location, named):
@@ -217,10 +207,9 @@ FAILURES = [
     answer(429, headers=[("retry-after", "9999")]), answer(body=b"[" * 10_000),
 ]  # fmt: skip
 ECHO = [answer(status, {"detail": f"Invalid key {KEY}"}) for status in (401, 403, 422, 503)]
-leaks = defect("an API that repeats the key in its error text puts it into the message")
 
 
-@pytest.mark.parametrize("failure", [*FAILURES, *[pytest.param(e, marks=leaks) for e in ECHO]])
+@pytest.mark.parametrize("failure", FAILURES + ECHO)
 def test_the_key_is_in_no_message(failure, caplog):
     """Messages go to logs, the ledger and the status file: the key to none of them."""
     caplog.set_level(logging.DEBUG)

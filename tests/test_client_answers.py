@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from devin_warehouse.api import client as module
 from devin_warehouse.errors import ContractBroken
-from tests.fake_api import Api, answer, defect
+from tests.fake_api import Api, answer
 
 
 def get_body(body):
@@ -33,8 +33,8 @@ def get_body(body):
         (b"<html>", "422"),
         (b"[" * 100_000, "422"),
         ({"detail": "x" * 10_000}, "xxx"),
-        pytest.param({"detail": [{"loc": None, "msg": "m"}]}, "m", marks=defect("TypeError")),
-        pytest.param({"detail": [{"loc": 5, "msg": "m"}]}, "m", marks=defect("TypeError")),
+        ({"detail": [{"loc": None, "msg": "m"}]}, "m"),
+        ({"detail": [{"loc": 5, "msg": "m"}]}, "m"),
     ],
 )
 def test_every_shape_of_error_body_is_understood_or_passed_over(body, said):
@@ -95,7 +95,6 @@ def test_numbers_of_any_size_are_kept(body, value):
     assert repr(found) == repr(value)
 
 
-@defect("an integer of more than 4,300 digits counts as no JSON: the page is lost, exit 4")
 def test_an_endless_integer_does_not_cost_the_page():
     """A customer's structured output may hold an RSA number; its neighbours are no worse for it."""
     found, _ = get_body(b'[1, %s, "a"]' % (b"7" * 5_000))

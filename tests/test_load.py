@@ -146,6 +146,17 @@ def test_an_unreadable_record_is_kept_and_healed_later(warehouse, moves_updated_
     assert warehouse.differences() == []
 
 
+def test_an_unreadable_record_that_is_met_twice_is_kept_once(make_warehouse, monkeypatch):
+    """Windows overlap and are read again: that makes one row of a rejected record, not two."""
+    monkeypatch.setattr("devin_warehouse.intake.BATCH_SESSIONS", 20)
+    warehouse = make_warehouse(450, faults={"total": "capped:100"})
+    wrong = warehouse.world.add_malformed(5)
+    summary = warehouse.load()
+    assert summary.counts.rejected == 5
+    kept = warehouse.rows("SELECT session_id FROM devin.rejected_records ORDER BY session_id")
+    assert [row[0] for row in kept] == sorted(wrong)
+
+
 def test_an_ignored_filter_is_found_out(make_warehouse):
     """One unfiltered walk, the right result, said in ledger and log."""
     warehouse = make_warehouse(3_000, faults={"ignore_updated_filter": True})

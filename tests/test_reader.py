@@ -1,14 +1,14 @@
 """Reading completely: whatever the API leaves open, every session comes, or the reader says so."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
 
 import httpx
+import msgspec
 import pytest
 
-from devin_warehouse.errors import KeyRefused, NotProven
+from devin_warehouse.errors import KeyRefused
 from devin_warehouse.feed import Connection, FilterWasIgnored, Proven, Records, open_feed
 from devin_warehouse.sandbox import Faults, World, create_app
 from devin_warehouse.sandbox.faults import Bounds
@@ -59,12 +59,12 @@ def assert_tiled(reading):
 
 def assert_told(reading, sessions):
     """These sessions have come, each with the values that the API has for it now."""
-    truth = {each.session_id: json.loads(encoded_record(each)) for each in sessions}
+    truth = {each.session_id: msgspec.json.decode(encoded_record(each)) for each in sessions}
     assert {key: reading.records.get(key) for key in truth} == truth
 
 
-QUIET = World(1, 320, now=NOW)
-LONG = World(2, 3_100, now=NOW)
+QUIET = World(1, 260, now=NOW)
+LONG = World(2, 2_600, now=NOW)
 
 
 @pytest.mark.parametrize("page_cap", [None, 60])
@@ -72,7 +72,7 @@ LONG = World(2, 3_100, now=NOW)
 @pytest.mark.parametrize("order", ORDERS)
 def test_everything_comes_whatever_order_totals_bounds_and_pages(order, total, page_cap):
     """Nothing that the API leaves undocumented may cost a session, or requests without measure."""
-    for bounds in BOUNDS:
+    for bounds in BOUNDS[:: 1 if page_cap is None else 3]:
         faults = Faults(order=order, total=total, bounds=bounds, page_cap=page_cap)
         reading = read(QUIET, faults)
         assert_told(reading, QUIET.sessions.values())
@@ -88,7 +88,7 @@ def test_a_long_history_is_cut_into_windows(order, total):
     reading = read(LONG, Faults(order=order, total=total))
     assert_told(reading, LONG.sessions.values())
     assert_tiled(reading)
-    assert sum(isinstance(event, Proven) for event in reading.events) >= 3
+    assert sum(isinstance(event, Proven) for event in reading.events) >= 2
     assert reading.requests <= 5 * len(LONG.sessions) / 200
 
 
@@ -120,30 +120,29 @@ def test_an_empty_enterprise_is_proven_with_two_requests():
 )
 def test_sessions_that_do_not_change_are_read_among_those_that_do(order, total, churn):
     """Sessions that are updated during the read leave their window; no other may be lost by it."""
-    world = World(3, 450, now=NOW, tick=0.1)
+    world = World(3, 320, now=NOW, tick=0.1)
     before = {each.session_id: each.updated_at for each in world.sessions.values()}
     reading = read(world, Faults(order=order, total=total, churn=churn))
     quiet = [s for s in world.sessions.values() if before[s.session_id] == s.updated_at]
     assert_told(reading, quiet)
     assert_tiled(reading)
-    assert reading.requests <= 60 * 450 / 200
+    assert reading.requests <= 60 * 320 / 200
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=NotProven,
-    reason="defect: the open end grows for ever, and no two walks of it hold the same sessions",
-)
 def test_a_busy_enterprise_without_totals_can_be_read():
     """What is newer than the window's end belongs to the next run: it cannot unprove this one."""
     world = World(3, 450, now=NOW)
-    read(world, Faults(order="updated_asc", total="null", churn=20))
+    assert_tiled(read(world, Faults(order="updated_asc", total="null", churn=20)))
 
 
-@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(
-    ("total", "page_cap"),
-    [("exact", None), ("exact", 90), ("null", None), ("capped:300", None), ("capped:300", 90)],
+    ("order", "total", "page_cap"),
+    [
+        *[(order, "exact", None) for order in ORDERS],
+        ("created_desc", "exact", 90),
+        ("updated_desc", "null", None),
+        ("updated_asc", "capped:300", 90),
+    ],
 )
 def test_a_thousand_sessions_of_one_instant(order, total, page_cap):
     """A mass update cannot be cut by time: it is walked until all of it has been seen."""

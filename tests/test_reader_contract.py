@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -29,7 +30,7 @@ def rows(count, step=timedelta(minutes=1)):
 def moment(text):
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return UNTIL
 
 
@@ -38,6 +39,7 @@ class Server:
 
     def __init__(self, listed, **peculiar):
         self.listed = listed
+        self.moments = [moment(text) for _, text in listed]
         self.requests = 0
         self.patience = TOO_MANY
         self.__dict__.update(peculiar)
@@ -69,9 +71,9 @@ class Server:
         until = moment(params.get("updated_date_to", "9999-01-01T00:00:00+00:00"))
         is_open = "updated_date_from" not in params
         found = [
-            (key, text)
-            for key, text in self.listed
-            if (is_open or since <= moment(text)) and moment(text) < until
+            row
+            for row, at in zip(self.listed, self.moments, strict=True)
+            if (is_open or since <= at) and at < until
         ]
         body = json.dumps(self.page(found, params))
         return httpx.Response(200, text=body, headers={"date": DATE})
@@ -156,15 +158,9 @@ def one_more(*listed):
     return Server(rows(*listed), total=lambda found: len(found) + 1)
 
 
-def defect(reason):
-    return pytest.mark.xfail(strict=True, reason=f"defect: {reason}")
-
-
-one_by_one = defect("pages without items are asked for one by one: more than 200,000 requests")
-dozens = defect("a few dozen pages behind the end for every cut: 12,000 requests")
 UNPROVABLE = [
-    pytest.param(one_more(600), SINCE, id="one more than there are"),
-    pytest.param(one_more(600), None, id="one more, from the beginning"),
+    pytest.param(one_more(250), SINCE, id="one more than there are"),
+    pytest.param(one_more(250), None, id="one more, from the beginning"),
     pytest.param(one_more(30, timedelta()), SINCE, id="one more in a second"),
     pytest.param(Server([], total=lambda found: 5), None, id="five of nothing"),
     pytest.param(
@@ -173,8 +169,8 @@ UNPROVABLE = [
         id="skip ignored in a second",
     ),
     pytest.param(nothing_but_more(None), SINCE, id="always more of nothing"),
-    pytest.param(nothing_but_more(1_000), SINCE, id="a thousand of nothing", marks=one_by_one),
-    pytest.param(Server(rows(300), total=lambda found: 10**6), SINCE, id="a million", marks=dozens),
+    pytest.param(nothing_but_more(1_000), SINCE, id="a thousand of nothing"),
+    pytest.param(Server(rows(300), total=lambda found: 10**6), SINCE, id="a million"),
 ]
 
 
@@ -191,6 +187,7 @@ PECULIAR: dict[str, dict[str, Any]] = {
     "more if the page is full": {"more": lambda found, skip, got: len(got) == FULL},
     "never more": {"more": lambda found, skip, got: False},
     "one too few": {"total": lambda found: max(0, len(found) - 1)},
+    "a total of two pages at most": {"total": lambda found: min(len(found), 2 * FULL - 1)},
     "a total below zero": {"total": lambda found: -1},
     "skip ignored": {"rows": lambda found, skip, limit: found[:limit]},
     "pages of twenty": {"rows": lambda found, skip, limit: found[skip : skip + 20]},
@@ -218,16 +215,51 @@ def test_more_sessions_in_one_second_than_a_page_holds(total):
     assert server.requests <= 150
 
 
+class Shuffling(Server):
+    """Ties in another order for each request."""
+
+    seed = 0
+
+    def rows(self, found, skip, limit):
+        order = Random(f"{self.seed}/{self.requests}").sample(found, len(found))
+        return order[skip : skip + limit]
+
+
 def test_sessions_of_one_second_in_another_order_each_time():
     """Ties have no order: what one walk misses the next ones find, up to the first total."""
+    assert_complete(Shuffling(rows(300, timedelta())))
 
-    class Shuffled(Server):
-        def rows(self, found, skip, limit):
-            order = Random(self.requests).sample(found, len(found))
-            return order[skip : skip + limit]
 
-    server = Shuffled(rows(300, timedelta()))
-    assert_complete(server)
+@pytest.mark.xfail(
+    strict=True, reason="defect: a walk that sees nothing new is taken for proof, joined or not"
+)
+@pytest.mark.parametrize("seed", [21, 26, 28, 33, 38])
+def test_without_order_and_total_nothing_is_proven_that_was_not_seen(seed):
+    """Walks that miss at random must not be taken for complete: all comes, or exit 5."""
+    listed = [(f"s{n}", (UNTIL - timedelta(seconds=0.5)).isoformat()) for n in range(300)]
+    server = Shuffling(listed, seed=seed, total=lambda found: None)
+    with suppress(NotProven):
+        assert_complete(server, since=UNTIL - timedelta(seconds=1))
+
+
+def test_pages_that_do_not_touch_prove_nothing_even_if_the_count_fits():
+    """Two sessions leave after the first page, and its total counts one of them no more.
+
+    The next page begins behind a session that nobody saw; as many were seen as the total says.
+    """
+    listed = rows(250)
+
+    class Leaving(Server):
+        def page(self, found, params):
+            answer = super().page(found, params)
+            if len(self.listed) == 250:
+                answer["total"] -= 1
+                self.listed, self.moments = self.listed[2:], self.moments[2:]
+            return answer
+
+    server = Leaving(listed)
+    assert ids(read(server)) == {key for key, _ in listed}
+    assert server.requests > 2
 
 
 def test_sessions_from_the_future_are_read_by_an_open_end():
@@ -242,7 +274,6 @@ def test_a_session_without_a_time_is_delivered(text):
     assert_complete(Server([("odd", text), *rows(300)]), is_open_ended=True)
 
 
-@defect("OverflowError: v2.updated_at does not expect it; one record ends the load with exit 1")
 @pytest.mark.parametrize("text", ["9999-12-31T23:59:59-08:00", "0001-01-01T00:00:00+01:00"])
 def test_a_time_beyond_the_calendar_is_delivered(text):
     """Such a time is a wrong value: it rejects its record, never the page."""
@@ -254,7 +285,6 @@ def test_a_time_beyond_the_calendar_is_delivered(text):
     assert ids(read(server)) == {"odd"}
 
 
-@defect("TypeError: two windows of the same start and depth cannot be ordered")
 def test_times_of_the_year_one_can_be_read():
     """Go's zero time: 0001-01-01T00:00:00Z is a time, and a window may be cut there."""
     zero = [(f"z{n}", "0001-01-01T00:00:00+00:00") for n in range(300)]
@@ -266,7 +296,7 @@ def test_times_of_the_year_one_can_be_read():
 @pytest.mark.parametrize("is_told", [True, False])
 def test_a_feed_that_is_closed_early_ends_cleanly(taken, is_told):
     """Ctrl-C, a full disk: no request, task or warning is left behind."""
-    server = Server(rows(6_000))
+    server = Server(rows(2_500))
     with connected(server) as feed:
         events = feed.windows(Window(SINCE, UNTIL), is_open_ended=False)
         for _ in range(taken):
@@ -282,7 +312,7 @@ def test_a_feed_that_is_closed_early_ends_cleanly(taken, is_told):
 
 def test_an_error_of_whoever_takes_the_events_comes_through():
     """The loader's own failure is what is raised, not one of the feed's."""
-    with pytest.raises(ZeroDivisionError), connected(Server(rows(6_000))) as feed:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), connected(Server(rows(2_500))) as feed:  # noqa: PT012
         for _ in feed.windows(Window(SINCE, UNTIL), is_open_ended=False):
             raise ZeroDivisionError
     gc.collect()
@@ -290,14 +320,14 @@ def test_an_error_of_whoever_takes_the_events_comes_through():
 
 def test_no_more_is_read_than_is_taken():
     """While the loader writes, the pages that wait are as many as may be in flight."""
-    server = Server(rows(6_000))
+    server = Server(rows(2_500))
     with connected(server) as feed:
         events = feed.windows(Window(SINCE, UNTIL), is_open_ended=False)
         next(events)
         for _ in range(50):
             feed.survey()
         assert server.requests - 50 <= 1 + 2 * 8
-        assert len(ids(events)) > 5_000
+        assert len(ids(events)) > 2_000
 
 
 def test_while_nothing_comes_there_is_a_pulse(monkeypatch):
@@ -316,8 +346,8 @@ def test_while_nothing_comes_there_is_a_pulse(monkeypatch):
 
 def test_the_first_failure_of_many_is_raised_and_the_others_stop():
     """Eight workers meet the same refused key: one exception, and no request after it."""
-    server = Server(rows(6_000), patience=20)
+    server = Server(rows(2_500), patience=8)
     with pytest.raises(KeyRefused):
         read(server)
     gc.collect()
-    assert server.requests <= 20 + 2 * 8
+    assert server.requests <= 8 + 2 * 8

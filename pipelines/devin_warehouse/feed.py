@@ -221,7 +221,7 @@ class _Schedule:
                 self._changed.notify_all()
 
     async def _read(self, window: Window, depth: int) -> None:
-        smaller = (await self._reader.read(window)).smaller
+        smaller = await self._reader.read(window)
         if not smaller:
             await self._put(Proven(window))
             return

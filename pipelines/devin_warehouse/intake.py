@@ -76,7 +76,7 @@ class Intake:
     def __post_init__(self) -> None:
         self.connection.execute(
             "CREATE OR REPLACE TEMP TABLE met "
-            "(session_id VARCHAR, updated_at TIMESTAMP, met_as VARCHAR)"
+            "(session_id VARCHAR, updated_at TIMESTAMP, met_as VARCHAR, is_rejected BOOLEAN)"
         )
 
     @property
@@ -149,7 +149,7 @@ class Intake:
             if known[sid].met_as is None:
                 self._count(sid in news, sid in rejected, known[sid])
         merged = [sid for sid in news if sid not in rejected]
-        self._packed.update(merged)
+        self._packed.update(news)
         self.package.sessions += len(merged)
         if merged:
             pairs = [(sid, hashes[sid]) for sid in merged]
@@ -190,17 +190,16 @@ class Intake:
         known: dict[str, _Known],
         rejected: set[str],
     ) -> None:
-        """Note what this run has met; a rejected record counts as met, not as read."""
+        """Note what this run has met, readable or not."""
         met = [s for s in self._buffer if s in news or known[s].met_as is None]
         rows = pa.table(
             {
                 "session_id": pa.array(met, pa.string()),
                 "updated_at": pa.array(
-                    [max(self._buffer[s].updated_at, NEVER) for s in met], pa.timestamp("us")
+                    [self._buffer[s].updated_at for s in met], pa.timestamp("us")
                 ),
-                "met_as": pa.array(
-                    ["rejected" if s in rejected else hashes[s] for s in met], pa.string()
-                ),
+                "met_as": pa.array([hashes[s] for s in met], pa.string()),
+                "is_rejected": pa.array([s in rejected for s in met], pa.bool_()),
             }
         )
         self.connection.register("just_met", rows)

@@ -273,7 +273,7 @@ class _Loading:
         for table in ("rejected_records", "deleted_sessions"):
             left += self._connection.execute(
                 f"DELETE FROM devin.{table} WHERE session_id IN "
-                "(SELECT session_id FROM met WHERE met_as <> 'rejected')"
+                "(SELECT session_id FROM met WHERE NOT is_rejected)"
             ).fetchall()[0][0]
         return bool(left)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -72,13 +72,6 @@ class Walk:
         return joined and len(self.ids) == total
 
 
-@dataclass
-class Outcome:
-    """What came of a window: proven, or the smaller windows that it must be read in."""
-
-    smaller: list[Window] = field(default_factory=list)
-
-
 class Reader:
     """Reads windows of one listing; every record received goes to `emit`, proven or not.
 
@@ -99,18 +92,21 @@ class Reader:
         self._emit = emit
         self._horizon = horizon
 
-    async def read(self, window: Window) -> Outcome:
-        """Read a window; raises FilterIgnored, NotProven, or what the client raises."""
+    async def read(self, window: Window) -> list[Window]:
+        """Read a window: proven if the answer is empty, else to be read in the windows returned.
+
+        Raises FilterIgnored, NotProven, or what the client raises.
+        """
         first = await self._page(window, 0)
         if window.is_divisible and first.has_more and (first.total or 0) > LARGEST_WINDOW:
-            return Outcome(await self._split_evenly(window, first))
+            return await self._split_evenly(window, first)
         walk = await self._walk(window, first)
         if walk.is_proven:
-            return Outcome()
+            return []
         if window.is_divisible:
-            return Outcome(_split_by_seen(window, walk))
+            return _split_by_seen(window, walk)
         await self._unite_walks(window, walk)
-        return Outcome()
+        return []
 
     async def read_all(self) -> None:
         """Read the whole listing without a filter, until everything at its start has been seen.
