@@ -20,8 +20,9 @@ from devin_warehouse.windows import SECOND, Window, cuts
 
 LARGEST_WINDOW = 2_000
 AIMED_AT = 1_500
-ROUNDS = 12
+MOST_WALKS = 48
 WALKS_PER_ROUND = 4
+QUIET_WALKS = 12
 MOST_PIECES = 64
 PAGES_AHEAD = 32
 
@@ -65,11 +66,17 @@ class Walk:
         if len(self.pages) == 1:
             is_whole = len(last.ids) < PAGE_LIMIT if total is None else len(last.ids) >= total
             return is_whole and len(self.ids) == len(last.ids)
-        joined = all(
+        return self.is_joined and len(self.ids) == total
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether each page shares a session with the next, and no session came twice otherwise."""
+        steps = list(pairwise(self.pages))
+        rows = sum(len(page.ids) for page in self.pages)
+        return len(self.ids) == rows - len(steps) and all(
             a.ids and b.ids and a.skip + len(a.ids) - 1 == b.skip and a.ids[-1] == b.ids[0]
-            for a, b in pairwise(self.pages)
+            for a, b in steps
         )
-        return joined and len(self.ids) == total
 
 
 class Reader:
@@ -176,22 +183,24 @@ class Reader:
         """Walk again until all that was there at the start of a round has been seen.
 
         For sessions that share an instant: their order may differ from one request to the next.
-        Without totals a walk must see nothing that was not seen before.
+        Without totals a walk that is joined must see nothing new, or many in a row.
         """
-        for _ in range(ROUNDS):
-            total, seen, known = walk.first_total, walk.ids, self._settled(window, walk)
-            for _ in range(WALKS_PER_ROUND):
-                if total is not None and len(seen) >= total and not walk.pages[-1].has_more:
-                    return
-                walk = await self._walk(window, await self._page(window, 0))
-                settled = self._settled(window, walk)
-                if total is None and settled <= known and not walk.pages[-1].has_more:
-                    return
-                seen |= walk.ids
-                known |= settled
+        total, seen, known, quiet = walk.first_total, set[str](), set[str](), 0
+        for number in range(1, MOST_WALKS + 1):
+            settled = self._settled(window, walk)
+            quiet = quiet + 1 if number > 1 and settled <= known else 0
+            seen |= walk.ids
+            known |= settled
+            is_quiet = (quiet > 0 and walk.is_joined) or quiet >= QUIET_WALKS
+            is_whole = is_quiet if total is None else len(seen) >= total
+            if is_whole and not walk.pages[-1].has_more:
+                return
+            walk = await self._walk(window, await self._page(window, 0))
+            if number % WALKS_PER_ROUND == 0:
+                total, seen = walk.first_total, set()
         raise NotProven(
-            f"{self._listing.endpoint}, window {window or 'all'}: after {ROUNDS * WALKS_PER_ROUND} "
-            f"walks {len(seen):,} sessions were seen, and the API says that there are "
+            f"{self._listing.endpoint}, window {window or 'all'}: after {MOST_WALKS} walks "
+            f"{len(known):,} sessions were seen, and the API says that there are "
             f"{'more' if total is None else format(total, ',')}. The watermark does not pass it."
         )
 
@@ -209,8 +218,13 @@ class Reader:
 def _split_by_seen(window: Window, walk: Walk) -> list[Window]:
     """Two or more smaller windows, cut where the sessions seen lie."""
     seen = [time for _, times in walk.times for time in times if window.contains(time)]
-    pieces = max(2, len(walk.ids) // (PAGE_LIMIT // 2))
-    parts = window.split(cuts([(0, seen)], pieces) if seen else [])
+    seconds = {time.replace(microsecond=0) for time in seen}
+    if len(seconds) == 1:
+        second = seconds.pop()
+        parts = window.split([second, second + SECOND])
+    else:
+        pieces = max(2, len(walk.ids) // (PAGE_LIMIT // 2))
+        parts = window.split(cuts([(0, seen)], pieces))
     return parts if len(parts) > 1 else _halved(window)
 
 

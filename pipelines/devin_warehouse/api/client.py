@@ -32,7 +32,6 @@ from devin_warehouse.errors import ContractBroken, KeyRefused, Misuse, NotFound,
 
 ATTEMPTS = 8
 PATIENCE_SECONDS = 120.0
-LONGEST_PAUSE_SECONDS = 60.0
 LONGEST_BODY_BYTES = 512 * 2**20
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 RETRIED = frozenset({408, 425, 429, *range(500, 600)})
