@@ -130,10 +130,14 @@ def local_resources() -> Iterator[None]:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Replace a small JSON file whole, readable by its owner only."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(content, file, indent=2, ensure_ascii=False, default=str)
-        file.write("\n")
-    new.replace(path)
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
+    try:
+        with os.fdopen(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
+            file.write(f"{text}\n")
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +31,7 @@ from devin_warehouse.feed import (
     open_feed,
 )
 from devin_warehouse.intake import Counts, Intake
-from devin_warehouse.layout import Layout, local_resources, write_json
+from devin_warehouse.layout import Layout, write_json
 from devin_warehouse.locks import one_writer
 from devin_warehouse.merge import Merger
 from devin_warehouse.process import Stop, files_for_their_owner, stop_signals
@@ -98,24 +99,36 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
     with (
         files_for_their_owner(),
         one_writer(order.layout, order.wait_seconds),
-        open_work_file(order.layout) as connection,
         database_errors(),
+        open_work_file(order.layout) as connection,
         stop_signals() as stop,
     ):
         run = ledger.Run(scope_of(order.connection), v2.VERSION, "incremental")
         before = ledger.start(connection, run)
         try:
-            with open_feed(order.connection) as feed:
+            with database_errors(), open_feed(order.connection) as feed:
                 return _Loading(order, connection, run, feed, stop, report).run(before)
         except BaseException as error:
-            ledger.fail(connection, run, error)
+            # on a full disk this fails too; then the next run says that this one was killed
+            with suppress(duckdb.Error):
+                ledger.fail(connection, run, error)
             raise
         finally:
             write_status(order.layout, connection)
 
 
 def write_status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> None:
-    """Leave word beside the database of how the run ended; `status` reads it."""
+    """Leave word beside the database of how the run ended; `status` reads it.
+
+    A disk too full for that is no reason to hide how the run ended.
+    """
+    try:
+        write_json(layout.status_file, _status(layout, connection))
+    except (OSError, duckdb.Error) as error:
+        log.warning("%s could not be written: %s", layout.status_file.name, error)
+
+
+def _status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     latest = connection.execute(
         "SELECT * FROM devin.load_runs ORDER BY started_at DESC LIMIT 1"
     ).fetchall()
@@ -123,16 +136,12 @@ def write_status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> None:
     published_at = connection.execute(
         "SELECT published_at FROM bookkeeping.publication"
     ).fetchall()[0][0]
-    with local_resources():
-        write_json(
-            layout.status_file,
-            {
-                "run": dict(zip(names, latest[0], strict=True)) if latest else None,
-                "watermarks": ledger.watermarks(connection),
-                "published_at": published_at,
-                "published_file": layout.target,
-            },
-        )
+    return {
+        "run": dict(zip(names, latest[0], strict=True)) if latest else None,
+        "watermarks": ledger.watermarks(connection),
+        "published_at": published_at,
+        "published_file": layout.target,
+    }
 
 
 class _Loading:

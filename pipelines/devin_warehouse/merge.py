@@ -118,8 +118,9 @@ class Merger:
             destination=dlt.destinations.duckdb(connection),
             dataset_name=LANDING,
         )
-        # it warns of each JSON column, which Arrow can only bring as text
-        logging.getLogger("dlt").setLevel(logging.ERROR)
+        # it warns of each JSON column, which Arrow can only bring as text, and shows a traceback
+        # for each of its tries; what comes of them is raised all the same
+        logging.getLogger("dlt").setLevel(logging.CRITICAL)
 
     def land(self, package: Package) -> None:
         """Bring the package's rows into the landing schema, typed; nothing is merged yet."""

@@ -13,11 +13,18 @@ from pathlib import Path
 
 import duckdb
 
-from devin_warehouse.errors import Locked, Misuse, OutOfResources
+from devin_warehouse.errors import Locked, Misuse, OutOfResources, WarehouseError
 from devin_warehouse.layout import Layout, local_resources
 from devin_warehouse.tables import BY_NAME, SCHEMA, TABLES, Column, Table, Type
 
 STORAGE_VERSION = "v1.5.0"
+NO_ROOM = (
+    "No space left",
+    "Out of Memory",
+    "Permission denied",
+    "Read-only file system",
+    "Disk quota exceeded",
+)
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "1GB",
     "preserve_insertion_order": False,
@@ -67,16 +74,27 @@ def open_work_file(layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Turn DuckDB's complaint about a full disk into OutOfResources."""
+    """Turn a full disk and the like into OutOfResources, whoever met it: DuckDB, or dlt for it."""
     try:
         yield
-    except duckdb.Error as error:
-        said = str(error)
-        if any(sign in said for sign in ("No space left", "Out of Memory", "Permission denied")):
-            raise OutOfResources(
-                f"{said.splitlines()[0]} Nothing that was committed or published is lost."
-            ) from error
+    except WarehouseError:
         raise
+    except Exception as error:
+        for line in _said(error):
+            if sign := next((sign for sign in NO_ROOM if sign in line), None):
+                file = re.search(r'"(/[^"]+)"', line)
+                raise OutOfResources(
+                    f"{sign}: {file[1] if file else 'the database'}. "
+                    "Nothing that was committed or published is lost."
+                ) from error
+        raise
+
+
+def _said(error: BaseException | None) -> Iterator[str]:
+    """The lines of an error and of those behind it."""
+    while error is not None:
+        yield from str(error).splitlines()
+        error = error.__cause__ or error.__context__
 
 
 @contextmanager
