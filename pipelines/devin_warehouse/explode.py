@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -19,7 +20,7 @@ import msgspec
 import pyarrow as pa
 
 from devin_warehouse.errors import ContractBroken
-from devin_warehouse.tables import BY_NAME, TABLES, Column, Owner, Table, Type, bare_id, owned
+from devin_warehouse.tables import BY_NAME, Column, Owner, Table, Type, bare_id, owned
 
 Payload = dict[str, Any]
 NONE: type = type(None)
@@ -63,9 +64,9 @@ def explode(
     The lists of `payloads` are parallel: what is rejected in one is left out of all. Each payload
     has a `session_id` of type str. `read_time` reads the API version's times.
     """
-    batches = {owner: _Batch(owner, list(of), read_time) for owner, of in payloads.items()}
+    batches = {owner: _Batch(owner, version, list(of), read_time) for owner, of in payloads.items()}
     tables = {
-        table.name: batches[table.owner].table(table, version)
+        table.name: batches[table.owner].table(table)
         for table in owned(version)
         if table.owner in batches
     }
@@ -128,12 +129,13 @@ def arrow_schema(table: Table) -> pa.Schema:
     return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in table.columns])
 
 
-def _known_keys(owner: Owner) -> dict[str, frozenset[str]]:
+@cache
+def _known_keys(owner: Owner, version: str) -> dict[str, frozenset[str]]:
     """For each object of a payload, by its path: the keys that the contract knows there."""
     known: dict[str, set[str]] = {"": {"session_id"}}
-    for table in TABLES:
+    for table in owned(version):
         # v3's insights answer repeats the session's own keys
-        if table.owner is owner or (table.owner is Owner.SESSION and owner is Owner.INSIGHTS):
+        if table.owner is owner or owner is Owner.INSIGHTS:
             columns = () if table.lists else table.columns
             for path in chain(
                 (path for column in columns for path in column.paths),
@@ -145,32 +147,34 @@ def _known_keys(owner: Owner) -> dict[str, frozenset[str]]:
     return {path: frozenset(keys) for path, keys in known.items()}
 
 
-KNOWN_KEYS = {owner: _known_keys(owner) for owner in Owner}
-
-
 class _Batch:
     """Payloads of one owner, read column by column."""
 
     def __init__(
-        self, owner: Owner, payloads: list[Payload], read_time: Callable[[Any], datetime]
+        self,
+        owner: Owner,
+        version: str,
+        payloads: list[Payload],
+        read_time: Callable[[Any], datetime],
     ) -> None:
         self.rejected: dict[int, str] = {}
         self.drift: Counter[str] = Counter()
         self._owner = owner
+        self._version = version
         self._read_time = read_time
         self._places = range(len(payloads))
         self._ids = [bare_id(payload["session_id"]) for payload in payloads]
         self._objects: dict[str, list[Payload | None]] = {"": list(payloads)}
 
-    def table(self, table: Table, version: str) -> pa.Table:
+    def table(self, table: Table) -> pa.Table:
         """A warehouse table's rows; without the rejected payloads' values, which are NULL."""
-        rows = self._list_rows(table) if table.lists else self._payload_rows(table, version)
+        rows = self._list_rows(table) if table.lists else self._payload_rows(table)
         return pa.table(rows, schema=arrow_schema(table))
 
-    def _payload_rows(self, table: Table, version: str) -> list[pa.Array]:
+    def _payload_rows(self, table: Table) -> list[pa.Array]:
         own: dict[str, Callable[[], list[Any]]] = {
             "session_id": lambda: self._ids,
-            "api_version": lambda: [version] * len(self._ids),
+            "api_version": lambda: [self._version] * len(self._ids),
             "has_analysis": lambda: [a is not None for a in self._at("analysis")],
             "analysis_hash": lambda: [
                 None if a is None else content_hash(a) for a in self._at("analysis")
@@ -311,7 +315,7 @@ class _Batch:
     def _extras(self) -> list[str | None]:
         """Per payload, the keys that the contract does not know, those of inner objects named."""
         extras: list[Payload] = [{} for _ in self._places]
-        for path, known in KNOWN_KEYS[self._owner].items():
+        for path, known in _known_keys(self._owner, self._version).items():
             name = path.rpartition(".")[2]
             for place, found in enumerate(self._at(path)):
                 if found and not found.keys() <= known:
