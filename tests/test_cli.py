@@ -116,6 +116,8 @@ def test_an_answer_that_breaks_the_contract(run, sandbox, monkeypatch):
         (["--api", "v9"], "v9"),
         (["--database", "devin.duckdb"], "ambiguous"),
         (["--database", "nowhere/warehouse.duckdb"], "no folder"),
+        (["--database", "o'brien.duckdb"], "dlt cannot load"),
+        (["--database", "100%.duckdb"], "dlt cannot load"),
         (["--database", "."], "database"),
     ],
 )
@@ -165,6 +167,8 @@ def test_without_a_warehouse_status_says_what_to_do(run):
 
 
 def test_faults_of_the_sandbox_are_listed(run):
-    """A wrong switch shows them all."""
-    code, _, err = run("sandbox", "--fault", "help")
-    assert (code, "ignore_updated_filter=False" in err) == (2, True)
+    """Each with its default; a wrong one says where to look."""
+    code, out, _ = run("sandbox", "--fault", "help")
+    assert (code, "ignore_updated_filter=False" in out) == (0, True)
+    code, _, err = run("sandbox", "--fault", "bogus=1")
+    assert (code, "--fault help" in err) == (2, True)

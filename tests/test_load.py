@@ -7,6 +7,8 @@ from itertools import product
 
 import pytest
 
+from devin_warehouse.errors import Misuse
+from devin_warehouse.work_file import open_work_file
 from tests.conftest import HOUR, NOW
 
 
@@ -176,6 +178,26 @@ def test_an_ignored_filter_is_found_out(make_warehouse):
             0
         ]
     )
+
+
+def test_a_watermark_in_the_future_is_not_trusted(warehouse):
+    """A wrong Date, or a mistyped year: what lies between must not be hidden until then."""
+    with pytest.raises(Misuse, match="future"):
+        warehouse.load(initial_since=NOW + HOUR * 24 * 365)
+    warehouse.world.clock.advance(HOUR)
+    warehouse.load()
+    with open_work_file(warehouse.layout) as connection:
+        connection.execute(
+            "INSERT INTO devin.load_runs BY NAME SELECT * REPLACE ('later' AS run_id, "
+            "watermark_after + INTERVAL 4 YEAR AS watermark_after) FROM devin.load_runs "
+            "WHERE watermark_after IS NOT NULL"
+        )
+    warehouse.world.change(40)
+    warehouse.world.clock.advance(HOUR * 48)
+    summary = warehouse.load()
+    assert warehouse.differences() == []
+    assert any("future" in notice for notice in summary.notices)
+    assert summary.watermark_after <= warehouse.world.clock.now()
 
 
 def test_history_has_a_row_for_every_state_ever_seen(warehouse):

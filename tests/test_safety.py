@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import duckdb
@@ -200,6 +201,17 @@ def test_stopping_keeps_the_package_in_hand(make_warehouse, monkeypatch):
         assert work.execute(COUNT).fetchall()[0][0] >= 1_000
     warehouse.load()
     assert warehouse.differences() == []
+
+
+def test_stopping_does_not_wait_for_an_api_that_does_not_answer(warehouse):
+    """Ctrl-C while nothing comes: exit 130 at once, not 4 after minutes."""
+    warehouse.faults.latency = 3600
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(Stopped) as stopped:
+        warehouse.load()
+    timer.join()
+    assert stopped.value.exit_code == 130
 
 
 def test_a_second_load_names_the_first(warehouse):

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pipelines" / "devin_warehouse"
 # a module may import from the lines above it only
 LAYERS = (
-    "errors process tables windows",
-    "layout settings api.client",
+    "errors tables windows",
+    "process layout settings api.client",
     "api.v2 explode locks",
     "reader",
     "feed",

@@ -152,11 +152,13 @@ def sandbox(
             "The sandbox needs an extra: pip install 'devin-warehouse[sandbox]'"
         ) from error
 
+    if fault == ["help"]:
+        typer.echo("\n".join(f"{s.name}={s.default}: {s.help}" for s in Faults.switches()))
+        return
     try:
         faults = Faults.parsed(fault or [])
     except ValueError as error:
-        lines = [f"  {s.name}={s.default}: {s.help}" for s in Faults.switches()]
-        raise Misuse("\n".join([f"--fault: {error}. There are:", *lines])) from error
+        raise Misuse(f"--fault: {error}; `--fault help` lists them.") from error
     world = World(seed, sessions, skew=skew)
     if awkward:
         world.add_awkward()
@@ -213,21 +215,21 @@ def _overlap(text: str) -> timedelta:
 def _duration(name: str, text: str) -> timedelta:
     from devin_warehouse.source import parse_duration
 
-    return _parsed(name, text, parse_duration)
+    return _parsed(name, text, parse_duration, "45m or 1h30m")
 
 
 def _time(name: str, text: str) -> datetime | None:
     from devin_warehouse.source import parse_time
 
-    return _parsed(name, text, parse_time) if text else None
+    return _parsed(name, text, parse_time, "2026-11-01 or 2026-11-01T08:00Z") if text else None
 
 
-def _parsed(name: str, text: str, parse: Callable[[str], Parsed]) -> Parsed:
+def _parsed(name: str, text: str, parse: Callable[[str], Parsed], example: str) -> Parsed:
     try:
         return parse(text)
     except ValueError as error:
         option = f"--{name.replace('_', '-')}"
-        raise Misuse(f"{option} {text!r}: not understood; write 45m, 1h30m, 2026-11-01.") from error
+        raise Misuse(f"{option} {text!r}: not understood; write it as in {example}.") from error
 
 
 def _check_version(api: str, key: str) -> None:

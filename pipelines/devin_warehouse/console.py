@@ -11,13 +11,12 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-import pendulum
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from devin_warehouse.layout import Layout
+from devin_warehouse.layout import Layout, plain
 from devin_warehouse.load import Progress, Summary
 from devin_warehouse.status import Status
 
@@ -86,7 +85,7 @@ def show_status(status: Status, *, as_json: bool) -> None:
     if status.held_by:
         _say(f"a load is in progress: {status.held_by}")
     if status.runs and status.runs[0]["error"]:
-        _say(f"last run {status.runs[0]['outcome']}: {status.runs[0]['error']}")
+        _say(f"of the last run, {status.runs[0]['outcome']}: {status.runs[0]['error']}")
     output.print(_runs_table(status.runs))
     filled = {name: rows for name, rows in status.rows.items() if rows}
     _say(", ".join(f"{name} {rows:,}" for name, rows in filled.items()) or "no rows yet")
@@ -174,12 +173,8 @@ def _say(text: str) -> None:
 
 
 def _emit(values: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(values, ensure_ascii=False, default=_plain) + "\n")
+    sys.stdout.write(json.dumps(values, ensure_ascii=False, default=plain) + "\n")
     sys.stdout.flush()
-
-
-def _plain(value: Any) -> str:  # noqa: ANN401
-    return f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else str(value)
 
 
 def _shown(instant: datetime | None) -> str:
@@ -188,4 +183,7 @@ def _shown(instant: datetime | None) -> str:
 
 def _age(age: timedelta) -> str:
     seconds = round(age.total_seconds())
-    return f"{pendulum.duration(seconds=seconds).in_words()} ago" if seconds > 0 else "just now"
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        if seconds >= 2 * length or (seconds >= length and unit == "second"):
+            return f"{seconds // length} {unit}s ago"
+    return "just now"

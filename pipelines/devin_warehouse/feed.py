@@ -10,6 +10,7 @@ import asyncio
 import heapq
 import queue
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import wait
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -81,8 +82,15 @@ Event = Pulse | Records | Proven | Reread | FilterWasIgnored
 class Feed:
     """What the API says, as a stream of events; `open_feed` makes one."""
 
-    def __init__(self, portal: BlockingPortal, client: Client, connection: Connection) -> None:
+    def __init__(
+        self,
+        portal: BlockingPortal,
+        client: Client,
+        connection: Connection,
+        on_pulse: Callable[[], None],
+    ) -> None:
         self._portal = portal
+        self._on_pulse = on_pulse
         self._loop: asyncio.AbstractEventLoop = portal.call(_running_loop)
         self._client = client
         self._concurrency = connection.concurrency
@@ -98,7 +106,13 @@ class Feed:
 
         The time is that of the answer's Date header, else of this machine.
         """
-        page = self._portal.call(self._listing.page, None, 0, 1)
+        future = self._portal.start_task_soon(self._listing.page, None, 0, 1)
+        try:
+            while not wait([future], PULSE_SECONDS).done:
+                self._on_pulse()
+        finally:
+            future.cancel()
+        page = future.result()
         return page.total, self._client.server_time or datetime.now(UTC)
 
     @property
@@ -233,8 +247,13 @@ class _Schedule:
 
 
 @contextmanager
-def open_feed(connection: Connection) -> Iterator[Feed]:
-    """A feed with a client and a loop of its own; both end with it."""
+def open_feed(
+    connection: Connection, on_pulse: Callable[[], None] = lambda: None
+) -> Iterator[Feed]:
+    """A feed with a client and a loop of its own; both end with it.
+
+    `on_pulse` is called now and then while the first answer is waited for; it may raise.
+    """
     with start_blocking_portal() as portal:
         stack = AsyncExitStack()
         client = portal.call(
@@ -248,6 +267,6 @@ def open_feed(connection: Connection) -> Iterator[Feed]:
             ),
         )
         try:
-            yield Feed(portal, client, connection)
+            yield Feed(portal, client, connection, on_pulse)
         finally:
             portal.call(stack.aclose)

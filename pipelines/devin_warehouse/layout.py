@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from devin_warehouse.errors import Misuse, OutOfResources
 RESERVED_NAMES = frozenset(
     {"devin", "analytics", "main", "temp", "system", "information_schema", "pg_catalog"}
 )
+
+UNSAFE = frozenset("'%?")
 
 
 @dataclass(frozen=True)
@@ -96,12 +99,17 @@ class Layout:
                 f"--database {self.database.name}: {catalog!r} is also the name of a schema in it, "
                 f"so that DuckDB would find `{catalog}.sessions` ambiguous. Choose another name."
             )
+        if found := UNSAFE & set(str(self.database)):
+            raise Misuse(
+                f"--database {self.database}: dlt cannot load from a path with {' '.join(found)}; "
+                "nothing was touched."
+            )
         if not catalog:
             raise Misuse(f"--database {self.database.name}: the name must not begin with a dot.")
 
     def _check_file(self) -> None:
         if not self.database.parent.is_dir():
-            raise Misuse(f"--database: there is no folder {self.database.parent}.")
+            raise Misuse(f"--database: there is no folder {self.database.parent}; create it first.")
         if not self.database.exists():
             return
         if not self.database.is_file():
@@ -127,10 +135,15 @@ def local_resources() -> Iterator[None]:
         ) from error
 
 
+def plain(value: object) -> str:
+    """How JSON shows an instant (ISO 8601, UTC), or whatever else it does not know."""
+    return f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else str(value)
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Replace a small JSON file whole, readable by its owner only."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
-    text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=plain)
     try:
         with os.fdopen(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
             file.write(f"{text}\n")

@@ -106,6 +106,19 @@ def watermarks(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return {scope: f"{at:%Y-%m-%dT%H:%M:%SZ}" for scope, at in rows}
 
 
+def distrust(connection: duckdb.DuckDBPyConnection, scope: str, latest: datetime) -> bool:
+    """Strike watermarks later than the API's own time can explain; whether there were any.
+
+    One answer with a wrong Date would otherwise hide everything until that date has come.
+    """
+    struck = connection.execute(
+        "UPDATE devin.load_runs SET watermark_after = NULL "
+        "WHERE scope = ? AND mode IN ? AND watermark_after > ?",
+        [scope, MOVING_MODES, naive(latest)],
+    ).fetchall()[0][0]
+    return bool(struck)
+
+
 def has_full_history(connection: duckdb.DuckDBPyConnection, scope: str) -> bool:
     """Whether a run of the scope began at the beginning, not at `--initial-since`."""
     return bool(

@@ -18,7 +18,7 @@ import pendulum
 
 from devin_warehouse import ledger
 from devin_warehouse.api import v2
-from devin_warehouse.errors import ApiError, Stopped
+from devin_warehouse.errors import ApiError, Misuse
 from devin_warehouse.explode import json_text
 from devin_warehouse.feed import (
     Connection,
@@ -43,6 +43,7 @@ from devin_warehouse.work_file import database_errors, open_work_file, transacti
 
 PACKAGE_SESSIONS = 10_000
 PACKAGE_SECONDS = 60
+RUNS_TOLD = 20
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
         run = ledger.Run(scope_of(order.connection), v2.VERSION, "incremental")
         before = ledger.start(connection, run)
         try:
-            with database_errors(), open_feed(order.connection) as feed:
+            with database_errors(), open_feed(order.connection, stop.check) as feed:
                 return _Loading(order, connection, run, feed, stop, report).run(before)
         except BaseException as error:
             # on a full disk this fails too; then the next run says that this one was killed
@@ -130,7 +131,7 @@ def write_status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> None:
 
 def _status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     latest = connection.execute(
-        "SELECT * FROM devin.load_runs ORDER BY started_at DESC LIMIT 1"
+        "SELECT * FROM devin.load_runs ORDER BY started_at DESC LIMIT ?", [RUNS_TOLD]
     ).fetchall()
     names = [column.name for column in BY_NAME["load_runs"].columns]
     published_at = connection.execute(
@@ -138,6 +139,7 @@ def _status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> dict[str, 
     ).fetchall()[0][0]
     return {
         "run": dict(zip(names, latest[0], strict=True)) if latest else None,
+        "runs": [dict(zip(names, row, strict=True)) for row in latest],
         "watermarks": ledger.watermarks(connection),
         "published_at": published_at,
         "published_file": layout.target,
@@ -175,12 +177,17 @@ class _Loading:
 
     def run(self, watermark: datetime | None) -> Summary:
         """Read from behind the watermark until now, commit, publish."""
-        self._summary.watermark_before = self._summary.watermark_after = watermark
         total, now = self._feed.survey()
         if not self._feed.has_server_time:
             self._notice("The API's answers bear no Date: this machine's clock was used.")
         until = now.replace(microsecond=0)
+        if ledger.distrust(self._connection, self._run.scope, until + self._order.overlap):
+            watermark = ledger.watermark(self._connection, self._run.scope)
+            self._notice(f"The watermark lay in the future; {watermark or 'the start'} is taken.")
+        self._summary.watermark_before = self._summary.watermark_after = watermark
         since = self._order.initial_since
+        if since and since > until:
+            raise Misuse(f"--initial-since {since:%Y-%m-%d %H:%M} lies in the future.")
         if watermark:
             since = min(watermark, until) - self._order.overlap
         self._frontier = Frontier(since)
@@ -205,8 +212,8 @@ class _Loading:
             self._read(Window(window.until, end))
         if missing := self._unknown_sessions(total):
             self._notice(
-                f"The API has {missing:,} sessions more than the warehouse knows: "
-                "run `devin-warehouse load --full-refresh`."
+                f"The API has {missing:,} sessions more than the warehouse knows: they became "
+                "visible late. Run once with a larger --overlap, as in `load --overlap 365d`."
             )
 
     def _read(self, window: Window) -> None:
@@ -238,7 +245,7 @@ class _Loading:
             self._commit()
         if self._stop.signal is not None:
             self._commit()
-            raise Stopped(self._stop.signal)
+            self._stop.check()
 
     def _sort_out(self) -> None:
         if not self._intake.sort_out():

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from devin_warehouse.errors import Stopped
+
 
 class Stop:
     """Whether a signal asked to stop; the second one does not ask."""
@@ -21,6 +23,11 @@ class Stop:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.signal = number
+
+    def check(self) -> None:
+        """Raise Stopped if a signal asked to stop."""
+        if self.signal is not None:
+            raise Stopped(self.signal)
 
 
 @contextmanager

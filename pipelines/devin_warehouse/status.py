@@ -14,7 +14,7 @@ from devin_warehouse.errors import Misuse
 from devin_warehouse.layout import Layout, read_json
 from devin_warehouse.tables import TABLES
 
-RUNS_SHOWN = 5
+RUNS_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def read_status(layout: Layout) -> Status:
         held_by=locks.holder(layout) if locks.is_held(layout) else None,
         watermarks={scope: _instant(at) for scope, at in said.get("watermarks", {}).items()},
         published_at=published_at and _instant(published_at),
-        runs=_with_latest(runs, said.get("run")),
+        runs=_told(said["runs"]) if said.get("runs") else runs,
         rows=rows,
         at=pendulum.now("UTC"),
     )
@@ -74,14 +74,15 @@ def _published(layout: Layout) -> tuple[list[dict[str, Any]], dict[str, int]]:
     return runs, rows
 
 
-def _with_latest(runs: list[dict[str, Any]], latest: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The runs, the newest first; a run that published nothing is in the status file only."""
-    if latest is None or latest["run_id"] in (run["run_id"] for run in runs):
-        return runs
-    times = {
-        name: latest[name] and _instant(latest[name]) for name in ("started_at", "finished_at")
-    }
-    return [latest | times, *runs[: RUNS_SHOWN - 1]]
+def _told(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Runs as the status file tells them, with instants."""
+    return [
+        {
+            name: _instant(value) if value and name.endswith("_at") else value
+            for name, value in run.items()
+        }
+        for run in runs[:RUNS_SHOWN]
+    ]
 
 
 def _instant(text: str) -> datetime:

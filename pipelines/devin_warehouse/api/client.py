@@ -37,6 +37,12 @@ TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 RETRIED = frozenset({408, 425, 429, *range(500, 600)})
 
 
+KEYS = {
+    "v2": "the personal key (apk_user_...) of an enterprise admin",
+    "v3": "a service user's key (cog_...) with the permission ViewAccountSessions "
+    "at the enterprise level",
+}
+
 Params = Mapping[str, str | int | list[str]]
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -157,10 +163,10 @@ class Client:
             self._heed(response)
             return _TryAgain(f"{status} {said}".strip())
         if status in (401, 403):
+            version = path.strip("/").partition("/")[0]
             return KeyRefused(
-                f"The API refused the key for GET {path} ({status} {said}): v2 needs the personal "
-                "key (apk_user_...) of an enterprise admin, v3 a service user's key (cog_...) with "
-                "the permission ViewAccountSessions at the enterprise level."
+                f"The API refused the key for GET {path} ({status} {said}): {version} needs "
+                f"{KEYS.get(version, 'another key')}."
             )
         if status == 404:
             return NotFound(f"GET {path}: 404 {said}")

@@ -26,6 +26,7 @@ ANSWER = """
     select
         issues.label,
         count(distinct sessions.session_id) as sessions,
+        round(sum(sessions.acus_consumed)) as acus,
         round(avg(sessions.acus_consumed), 1) as acus_per_session,
         round(avg(coalesce(merged.is_merged, 0)), 2) as share_with_merged_pr
     from (select distinct session_id, label from devin.insight_issues) as issues
@@ -40,7 +41,7 @@ ANSWER = """
     limit 5
 """
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> None:

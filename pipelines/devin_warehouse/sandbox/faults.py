@@ -93,6 +93,8 @@ class Faults:
 
     def update(self, changes: Mapping[str, Any]) -> None:
         """Sets some switches; all stay as they were if one is unknown or wrong (ValueError)."""
+        if unknown := changes.keys() - asdict(self).keys():
+            raise ValueError(f"there is no switch {', '.join(sorted(unknown))}")
         try:
             changed = Faults(**{**asdict(self), **changes})
         except TypeError as error:
