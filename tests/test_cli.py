@@ -14,6 +14,7 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from devin_warehouse import cli
 from devin_warehouse.api import client
 from devin_warehouse.sandbox import Faults, World
+from devin_warehouse.settings import SETTINGS
 from tests.conftest import NOW, ImmediateClock
 from tests.served import served
 
@@ -164,6 +165,14 @@ def test_without_a_warehouse_status_says_what_to_do(run):
     code, _, err = run("status")
     assert (code, "devin-warehouse load" in err) == (2, True)
     assert "devin-warehouse 0" in run("--version")[1]
+
+
+def test_the_help_tells_every_default(run):
+    """Each setting with its option and what holds without it."""
+    said = " ".join(run("load", "--help")[1].replace("│", " ").split())
+    for setting in SETTINGS.values():
+        assert setting.option in said
+        assert f"(default: {setting.default or 'none'})" in said
 
 
 def test_faults_of_the_sandbox_are_listed(run):

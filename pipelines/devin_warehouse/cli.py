@@ -42,13 +42,29 @@ class LogFormat(StrEnum):
 
 def _help(name: str) -> str:
     setting = settings.SETTINGS[name]
-    return f"{setting.meaning} [default: {setting.default or 'none'}]"
+    # square brackets would be taken for markup, and vanish
+    return f"{setting.meaning} (default: {setting.default or 'none'})"
 
 
 Database = Annotated[
     Path | None,
     typer.Option(envvar="DEVIN_DATABASE", help=_help("database"), show_default=False),
 ]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(envvar="DEVIN_BASE_URL", help=_help("base_url"), show_default=False),
+]
+Api = Annotated[str | None, typer.Option(help=_help("api"), show_default=False)]
+Organizations = Annotated[
+    list[str] | None,
+    typer.Option(help="Only this organization; repeatable. Part of the watermark's scope."),
+]
+InitialSince = Annotated[str | None, typer.Option(help=_help("initial_since"), show_default=False)]
+Overlap = Annotated[str | None, typer.Option(help=_help("overlap"), show_default=False)]
+Concurrency = Annotated[
+    int | None, typer.Option(min=1, max=64, help=_help("concurrency"), show_default=False)
+]
+Wait = Annotated[str | None, typer.Option(help=_help("wait"), show_default=False)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="The log in full.")]
 Format = Annotated[LogFormat, typer.Option("--log-format", help="text, or JSON lines.")]
@@ -57,23 +73,13 @@ Format = Annotated[LogFormat, typer.Option("--log-format", help="text, or JSON l
 @app.command()
 def load(
     database: Database = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option(envvar="DEVIN_BASE_URL", help=_help("base_url"), show_default=False),
-    ] = None,
-    api: Annotated[str | None, typer.Option(help=_help("api"), show_default=False)] = None,
-    org_id: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this organization; repeatable. Part of the watermark's scope."),
-    ] = None,
-    initial_since: Annotated[
-        str | None, typer.Option(help=_help("initial_since"), show_default=False)
-    ] = None,
-    overlap: Annotated[str | None, typer.Option(help=_help("overlap"), show_default=False)] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(min=1, max=64, help=_help("concurrency"), show_default=False)
-    ] = None,
-    wait: Annotated[str | None, typer.Option(help=_help("wait"), show_default=False)] = None,
+    base_url: BaseUrl = None,
+    api: Api = None,
+    org_id: Organizations = None,
+    initial_since: InitialSince = None,
+    overlap: Overlap = None,
+    concurrency: Concurrency = None,
+    wait: Wait = None,
     log_format: Format = LogFormat.TEXT,
     quiet: Quiet = False,
     verbose: Verbose = False,

@@ -32,7 +32,6 @@ DLT_SETTINGS = {
     "RESTORE_FROM_DESTINATION": "false",
     "LOAD__RAISE_ON_FAILED_JOBS": "true",
     "LOAD__DELETE_COMPLETED_JOBS": "true",
-    "EXTRACT__DATA_WRITER__DISABLE_COMPRESSION": "true",
 }
 REJECTED = BY_NAME["rejected_records"]
 

@@ -65,12 +65,9 @@ def _published(layout: Layout) -> tuple[list[dict[str, Any]], dict[str, int]]:
         )
         names = [column[0] for column in cursor.description or []]
         runs = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        rows = {
-            table.name: connection.execute(f"SELECT count(*) FROM devin.{table.name}").fetchall()[
-                0
-            ][0]
-            for table in TABLES
-        }
+        counts = [f"(SELECT count(*) FROM devin.{table.name})" for table in TABLES]
+        numbers = connection.execute(f"SELECT {', '.join(counts)}").fetchall()[0]
+    rows = dict(zip((table.name for table in TABLES), numbers, strict=True))
     return runs, rows
 
 
