@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,15 +14,26 @@ import duckdb
 import httpx
 import pytest
 
-from devin_warehouse.api import v2
 from devin_warehouse.api.client import Clock
+from devin_warehouse.api.listing import Filters
 from devin_warehouse.feed import Connection
 from devin_warehouse.layout import Layout
-from devin_warehouse.load import Order, Summary, load
+from devin_warehouse.load import Summary, load
+from devin_warehouse.plan import Order
 from devin_warehouse.sandbox import Faults, World, create_app
 from devin_warehouse.sandbox.v2 import encoded_record
-from tests.truth import differences
+from devin_warehouse.sandbox.v3 import encoded_insights, encoded_item
+from tests.truth import Rows, compared, differences
+from tests.truth_v3 import expected_v3
 
+KEYS = {"v2": "apk_user_test", "v3": "cog_test"}
+NAMES = {
+    "GET /v2/enterprise/sessions/insights": "sessions",
+    "GET /v2/enterprise/sessions/{session_id}": "by_id",
+    "GET /v3/enterprise/sessions": "sessions",
+    "GET /v3/enterprise/sessions/insights": "insights",
+    "GET /v3/enterprise/sessions/{devin_id}/insights": "by_id",
+}
 NOW = datetime(2026, 11, 2, 9, 30, 0, 250_000, tzinfo=UTC)
 
 
@@ -47,7 +59,7 @@ class Warehouse:
     path: Path
     world: World
     faults: Faults = field(default_factory=Faults)
-    key: str = "apk_user_test"
+    version: str = "v2"
 
     def __post_init__(self) -> None:
         self.app = create_app(self.world, self.faults)
@@ -59,8 +71,9 @@ class Warehouse:
     def order(self, **changes: Any) -> Order:
         connection = Connection(
             "http://sandbox",
-            self.key,
-            changes.pop("filters", v2.Filters()),
+            changes.pop("key", KEYS[self.version]),
+            changes.pop("filters", Filters()),
+            version=self.version,
             transport=httpx.ASGITransport(self.app, raise_app_exceptions=False),
             clock=ImmediateClock(),
         )
@@ -74,8 +87,29 @@ class Warehouse:
         return len(self.app.state.requests)
 
     @property
+    def counts(self) -> Counter[str]:
+        """Requests so far, by the last word of their path."""
+        counts: Counter[str] = Counter()
+        for endpoint, number in self.app.state.counts.items():
+            counts[NAMES[endpoint]] += number
+        return counts
+
+    def asked(self, load: Callable[[], Summary]) -> Counter[str]:
+        """The requests that a load sends."""
+        before = self.counts
+        load()
+        return self.counts - before
+
+    @property
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(encoded_record(session)) for session in self.world.sessions.values()]
+
+    def truth(self, left_out: Collection[str] = ()) -> Rows:
+        sessions = [s for s in self.world.sessions.values() if s.session_id not in left_out]
+        return expected_v3(
+            [json.loads(encoded_item(s, self.faults)) for s in sessions],
+            [json.loads(encoded_insights(s, self.faults)) for s in sessions],
+        )
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(str(self.path), read_only=True)
@@ -84,9 +118,11 @@ class Warehouse:
         with self.connect() as connection:
             return connection.execute(sql).fetchall()
 
-    def differences(self, **options: Any) -> list[str]:
+    def differences(self, left_out: Collection[str] = ()) -> list[str]:
         with self.connect() as connection:
-            return differences(connection, self.records, **options)
+            if self.version == "v2":
+                return differences(connection, self.records, left_out=left_out)
+            return compared(connection, self.truth(left_out), left_out)
 
 
 @pytest.fixture
@@ -95,10 +131,17 @@ def make_warehouse(tmp_path: Path) -> Callable[..., Warehouse]:
 
     def make(sessions: int = 300, *, name: str = "warehouse.duckdb", seed: int = 1, **options: Any):
         faults = Faults(**options.pop("faults", {}))
+        version = options.pop("version", "v2")
         world = World(seed, sessions, now=options.pop("now", NOW), **options)
-        return Warehouse(tmp_path / name, world, faults)
+        return Warehouse(tmp_path / name, world, faults, version)
 
     return make
+
+
+@pytest.fixture
+def warehouse_v3(make_warehouse: Callable[..., Warehouse]) -> Warehouse:
+    """A warehouse loaded over v3, beside a world of 300 sessions."""
+    return make_warehouse(version="v3")
 
 
 @pytest.fixture

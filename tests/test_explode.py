@@ -13,10 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from devin_warehouse.api import v2
+from devin_warehouse.api import v2, v3
 from devin_warehouse.errors import ContractBroken
 from devin_warehouse.explode import explode, rejected_rows
-from devin_warehouse.tables import Owner
 
 NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 Place = tuple[str | int, ...]
@@ -34,9 +33,7 @@ FEEDBACK_TEXTS = ["summary", "excerpt", "details", "issue_id"]
 
 
 def exploded(*records):
-    pairs = [v2.payloads(record) for record in records]
-    payloads = {Owner.SESSION: [s for s, _ in pairs], Owner.INSIGHTS: [i for _, i in pairs]}
-    return explode(payloads, "v2", v2.read_time)
+    return explode(records, v2.RECORD)
 
 
 def rows(result):
@@ -202,16 +199,14 @@ def test_times_become_plain_utc(sent, kept):
 @pytest.mark.parametrize("sent", [25, 25.0, 2**53])
 def test_whole_numbers_may_come_as_floats(sent):
     """Counts arrive as `25` or `25.0`; both are 25."""
-    payloads = {Owner.INSIGHTS: [{"session_id": "a", "num_user_messages": sent}]}
-    tables = explode(payloads, "v3", v2.read_time).tables
+    tables = explode([{"session_id": "a", "num_user_messages": sent}], v3.INSIGHTS).tables
     assert tables["insights"]["num_user_messages"].to_pylist() == [int(sent)]
 
 
 @pytest.mark.parametrize("sent", [25.5, 2**63, -(2**63) - 1, 1e300, "25", True])
 def test_what_is_no_whole_number_rejects(sent):
     """A count is never rounded, wrapped or guessed."""
-    payloads = {Owner.INSIGHTS: [{"session_id": "a", "num_user_messages": sent}]}
-    result = explode(payloads, "v3", v2.read_time)
+    result = explode([{"session_id": "a", "num_user_messages": sent}], v3.INSIGHTS)
     assert "num_user_messages" in result.rejected[0]
     assert result.tables["insights"].num_rows == 0
 
@@ -231,11 +226,11 @@ def test_text_of_any_size_and_kind_is_kept():
 def test_rejected_records_are_kept_whole():
     """Nothing of a record that could not be read is lost, and its key is the same each time."""
     found = record(tags=1, mine=2**70)
-    [row] = rejected_rows("session", "GET /x", [record(), found], {1: "why"}, NOW).to_pylist()
+    [row] = rejected_rows(v2.RECORD, "GET /x", [record(), found], {1: "why"}, NOW).to_pylist()
     assert json.loads(row["record"]) == found
     assert (row["session_id"], row["reason"], row["endpoint"]) == ("1", "why", "GET /x")
     other = {**found, "session_id": "1", "tags": 2}
-    [again] = rejected_rows("session", "GET /y", [other], {0: "why not"}, NOW).to_pylist()
+    [again] = rejected_rows(v2.RECORD, "GET /y", [other], {0: "why not"}, NOW).to_pylist()
     assert again["record_key"] == row["record_key"]
 
 

@@ -11,13 +11,10 @@ from hypothesis import strategies as st
 
 from devin_warehouse.api import v2
 from devin_warehouse.explode import content_hash, explode
-from devin_warehouse.tables import Owner
 
 
 def exploded(*records):
-    pairs = [v2.payloads(record) for record in records]
-    payloads = {Owner.SESSION: [s for s, _ in pairs], Owner.INSIGHTS: [i for _, i in pairs]}
-    return explode(payloads, "v2", v2.read_time)
+    return explode(records, v2.RECORD)
 
 
 def plain(tables):

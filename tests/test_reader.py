@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from devin_warehouse.errors import KeyRefused
-from devin_warehouse.feed import Connection, FilterWasIgnored, Proven, Records, open_feed
+from devin_warehouse.events import FilterWasIgnored, Proven, Records
+from devin_warehouse.feed import Connection, open_feed
 from devin_warehouse.sandbox import Faults, World, create_app
 from devin_warehouse.sandbox.faults import Bounds
 from devin_warehouse.sandbox.v2 import encoded_record

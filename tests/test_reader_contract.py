@@ -13,7 +13,8 @@ import pytest
 
 from devin_warehouse import feed as module
 from devin_warehouse.errors import ContractBroken, KeyRefused, NotProven
-from devin_warehouse.feed import Connection, Proven, Pulse, Records, open_feed
+from devin_warehouse.events import Proven, Pulse, Records
+from devin_warehouse.feed import Connection, open_feed
 from devin_warehouse.windows import Window
 from tests.fake_api import DATE, FakeClock
 

@@ -128,13 +128,13 @@ KILLED = """
     from pathlib import Path
     sys.path.insert(0, {root!r})
     from tests.conftest import NOW, Warehouse
-    from devin_warehouse import load as loading, merge, publish
+    from devin_warehouse import load as loading, merge, packages, publish
     from devin_warehouse.sandbox import World
 
     def die(*_):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    loading.PACKAGE_SESSIONS = 1_000
+    packages.PACKAGE_SESSIONS = 1_000
     commits = []
     def die_in_time(*arguments, original={module}.{name}):
         commits.append(1)
@@ -151,7 +151,7 @@ KILLED = """
     [
         ("merge.Merger.land", 3, 2_000),
         ("merge.Merger.merge", 3, 2_000),
-        ("merge.Merger._replace", 33, 2_000),
+        ("merge.Merger._insert", 33, 2_000),
         ("publish._write_copy", 1, 6_000),
         ("publish._switch", 1, 6_000),
         ("publish._remove_others", 1, 6_000),
@@ -203,11 +203,18 @@ def test_stopping_keeps_the_package_in_hand(make_warehouse, monkeypatch):
 def test_stopping_does_not_wait_for_an_api_that_does_not_answer(warehouse):
     """Ctrl-C while nothing comes: exit 130 at once, not 4 after minutes."""
     warehouse.faults.latency = 3600
-    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
-    timer.start()
+    pause = threading.Event()
+
+    def press_ctrl_c_once_asked():
+        while not warehouse.requests:
+            pause.wait(0.01)
+        signal.raise_signal(signal.SIGINT)
+
+    thread = threading.Thread(target=press_ctrl_c_once_asked)
+    thread.start()
     with pytest.raises(Stopped) as stopped:
         warehouse.load()
-    timer.join()
+    thread.join()
     assert stopped.value.exit_code == 130
 
 

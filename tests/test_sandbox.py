@@ -3,68 +3,22 @@
 Its answers are held against the OpenAPI text in `tests/api/`, never against what our loader sends.
 """
 
-import asyncio
-import json
-import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from urllib.parse import quote
 
-import httpx
-import jsonschema
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devin_warehouse.sandbox import Faults, World, create_app
+from devin_warehouse.sandbox import Faults, World
 from devin_warehouse.sandbox.awkward import WRONG_VALUES
-from devin_warehouse.sandbox.changes import KINDS
-from devin_warehouse.sandbox.faults import FAILURES
-from devin_warehouse.sandbox.server import SAMPLE_KEY, sandbox_server
 from devin_warehouse.sandbox.v2 import record
+from tests.api.client import NOW, Api
+from tests.api.documented import example, openapi, validator
 
-NOW = datetime(2026, 11, 2, 9, 30, 0, 250_000, tzinfo=UTC)
-SEEDS = Path(__file__).parent / "api"
-LIST = "/v2/enterprise/sessions/insights"
+LIST = Api.LIST
 GET = "/v2/enterprise/sessions/"
-LIST_COUNT, GET_COUNT = f"GET {LIST}", f"GET {GET}{{session_id}}"
-
-
-class Api:
-    """A client of a world, without a socket."""
-
-    def __init__(self, world, faults=None, keys=None):
-        self.world = world
-        self.faults = faults or Faults()
-        self.app = create_app(world, self.faults, keys)
-
-    def ask(self, method, path, *, key="apk_user_test", **options):
-        async def ask():
-            transport = httpx.ASGITransport(app=self.app)
-            headers = {"Authorization": f"Bearer {key}"} if key else {}
-            async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as http:
-                return await http.request(method, path, headers=headers, **options)
-
-        return asyncio.run(ask())
-
-    def page(self, **params):
-        answer = self.ask("GET", LIST, params=params)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def ids(self, **params):
-        return [item["session_id"] for item in self.page(**{"limit": 200, **params})["items"]]
-
-    def walk(self, limit, **params):
-        pages = [self.page(limit=limit, **params)]
-        while pages[-1]["next_cursor"] is not None:
-            pages.append(self.page(limit=limit, skip=pages[-1]["next_cursor"], **params))
-        return pages
-
-    def order(self, name, **order):
-        return self.ask("POST", f"/sandbox/{name}", key=None, json=order)
 
 
 @pytest.fixture
@@ -79,23 +33,6 @@ def api(world):
 
 def rfc3339(at):
     return at.isoformat().replace("+00:00", "Z")
-
-
-def openapi(seed):
-    text = (SEEDS / seed).read_text()
-    [block] = re.findall(r"^````yaml[^\n]*\n(.*?)^````", text, re.DOTALL | re.MULTILINE)
-    return yaml.safe_load(block)
-
-
-def validator(name, seed="v2-list-sessions-insights.md"):
-    formats = jsonschema.FormatChecker(formats=())
-
-    @formats.checks("date-time", raises=ValueError)
-    def is_date_time(value):
-        return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
-
-    schema = {**openapi(seed), "$ref": f"#/components/schemas/{name}"}
-    return jsonschema.Draft202012Validator(schema, format_checker=formats)
 
 
 SESSION = validator("SessionDetailResponse")
@@ -121,11 +58,10 @@ def test_a_single_session_is_as_the_openapi_text_says_and_equals_the_list_item(a
 
 
 def test_a_page_has_the_keys_of_the_documented_example(api):
-    text = (SEEDS / "v2-list-sessions-insights-example.txt").read_text()
-    example, _ = json.JSONDecoder().raw_decode(text[text.index("{") :])
+    shown = example("v2-list-sessions-insights-example.txt")
     page = api.page(limit=200)
-    assert page.keys() == example.keys()
-    assert page["items"][0].keys() == example["items"][0].keys()
+    assert page.keys() == shown.keys()
+    assert page["items"][0].keys() == shown["items"][0].keys()
 
 
 def test_analyses_leave_empty_lists_out(api):
@@ -380,166 +316,3 @@ def test_an_ignored_filter_is_still_validated(world):
     api = Api(world, Faults(ignore_updated_filter=True))
     assert api.page(updated_date_from="2030-01-01T00:00:00Z")["total"] == 150
     assert api.ask("GET", LIST, params={"updated_date_from": "x"}).status_code == 422
-
-
-def test_latency(api, monkeypatch):
-    waited = []
-
-    async def sleep(seconds):
-        waited.append(seconds)
-
-    monkeypatch.setattr("devin_warehouse.sandbox.gate.anyio.sleep", sleep)
-    api.page()
-    api.faults.latency = 1.5
-    api.page()
-    assert waited == [1.5]
-
-
-@pytest.mark.parametrize("kind", FAILURES)
-def test_every_kind_of_failure(world, kind):
-    api = Api(world, Faults(error_rate=1, failures=(kind,), retry_after="seconds"))
-    if kind == "reset":
-        with pytest.raises(ConnectionResetError):
-            api.ask("GET", LIST)
-        return
-    answer = api.ask("GET", LIST)
-    assert answer.status_code == (int(kind) if kind.isdecimal() else 200)
-    assert ("retry-after" in answer.headers) == (kind == "429")
-    if kind in ("truncated", "html"):
-        with pytest.raises(json.JSONDecodeError):
-            answer.json()
-    if kind == "truncated":
-        assert int(answer.headers["content-length"]) > len(answer.content)
-
-
-def test_a_deterministic_share_of_requests_fails():
-    def statuses(seed):
-        faults = Faults(error_rate=0.3, failures=("500", "503"), seed=seed)
-        api = Api(World(1, 5, now=NOW), faults)
-        return [api.ask("GET", LIST).status_code for _ in range(100)]
-
-    assert statuses(1) == statuses(1) != statuses(2)
-    assert 50 < statuses(1).count(200) < 90
-
-
-def test_the_rate_limit_goes_by_the_worlds_clock(world):
-    api = Api(world, Faults(rate_limit=2))
-    assert [api.ask("GET", LIST).status_code for _ in range(3)] == [200, 200, 429]
-    world.clock.advance(1)
-    assert [api.ask("GET", LIST).status_code for _ in range(3)] == [200, 200, 429]
-
-
-@pytest.mark.parametrize("form", ["none", "seconds", "date"])
-def test_whoever_waits_as_told_is_served(world, form):
-    api = Api(world, Faults(rate_limit=0.25, retry_after=form))
-    api.page()
-    retry_after = api.ask("GET", LIST).headers.get("retry-after")
-    if form == "none":
-        assert retry_after is None
-        return
-    if form == "seconds":
-        world.clock.advance(int(retry_after))
-    else:
-        world.clock.advance(parsedate_to_datetime(retry_after) - world.clock.now())
-    assert api.ask("GET", LIST).status_code == 200
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"order": "random"},
-        {"total": "capped:x"},
-        {"bounds": "[["},
-        {"page_cap": 0},
-        {"churn": "many"},
-        {"error_rate": 2},
-        {"failures": ["404"]},
-        {"rate_limit": 0},
-        {"retry_after": "soon"},
-        {"no_such_switch": 1},
-    ],
-)
-def test_wrong_switches_change_nothing(wrong):
-    faults = Faults(churn=3)
-    with pytest.raises(ValueError):  # noqa: PT011
-        faults.update({"latency": 1, **wrong})
-    assert faults == Faults(churn=3)
-
-
-def test_every_switch_is_off_by_default_and_says_what_it_does():
-    for switch in Faults.switches():
-        assert switch.help
-        assert getattr(Faults(), switch.name) == switch.default
-
-
-def test_requests_are_logged_and_counted(api):
-    api.page(skip=5)
-    api.ask("GET", f"{GET}a%2Fb", key=None)
-    api.ask("GET", "/sandbox/state")
-    assert [tuple(each) for each in api.app.state.requests] == [
-        ("GET", LIST, "skip=5"), ("GET", f"{GET}a%2Fb", ""),
-    ]  # fmt: skip
-    assert api.app.state.counts == {LIST_COUNT: 1, GET_COUNT: 1}
-
-
-def test_a_served_world_is_steered_by_its_control_endpoints(api, world):
-    assert (
-        api.order("advance", duration="1 day").json()["clock"]
-        == (NOW + timedelta(days=1)).isoformat()
-    )
-    changed = api.order("change", count=5).json()["changed"]
-    assert [each["kind"] for each in changed] == list(KINDS[:5])
-    assert api.order("faults", order="updated_asc", churn=2).json()["churn"] == 2
-    assert api.faults.order == "updated_asc"
-    assert api.order("awkward").json()["added"]
-    added = api.order("malformed", count=2).json()["added"]
-    assert api.order("heal", moves_updated_at=False).json() == {"healed": added}
-    state = api.ask("GET", "/sandbox/state", key=None).json()
-    assert state["sessions"] == len(world.sessions)
-    assert state["clock"] == world.clock.now().isoformat()
-    assert state["requests"] == {}
-
-
-@pytest.mark.parametrize(
-    ("name", "order"),
-    [
-        ("advance", {"duration": "soon"}),
-        ("advance", {}),
-        ("advance", {"duration": -5}),
-        ("advance", {"duration": 1e300}),
-        ("change", {"count": "many"}),
-        ("change", {"count": -1}),
-        ("faults", {"order": "random"}),
-        ("malformed", {}),
-    ],
-)
-def test_wrong_orders_answer_422_and_change_nothing(api, world, name, order):
-    revision = world.revision
-    assert api.order(name, **order).status_code == 422
-    assert (world.revision, world.clock.now()) == (revision, NOW)
-
-
-def test_serving_says_where_and_with_which_key():
-    """The one test with a socket: port 0 on the loopback."""
-
-    async def serve_once():
-        ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        world = World(1, 1234, now=NOW)
-        server = sandbox_server(world, port=0, announce=ready.set_result)
-        serving = asyncio.create_task(server.serve())
-        line = await asyncio.wait_for(ready, 10)
-        [url] = re.findall(r"http://\S+", line)
-        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {SAMPLE_KEY}"}) as http:
-            answer = await http.get(url + LIST)
-        server.should_exit = True
-        await serving
-        return line, answer
-
-    line, answer = asyncio.run(serve_once())
-    assert re.fullmatch(
-        r"Sandbox Devin API on http://127\.0\.0\.1:[1-9]\d* \(1,234 sessions\)\. "
-        r"Key: apk_user_sandbox",
-        line,
-    )
-    assert answer.json()["total"] == 1234
-    assert answer.headers.get_list("date") == ["Mon, 02 Nov 2026 09:30:00 GMT"]

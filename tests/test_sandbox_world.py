@@ -9,9 +9,10 @@ from statistics import mean
 import pytest
 
 from devin_warehouse.sandbox import World
-from devin_warehouse.sandbox.changes import KINDS, list_of
+from devin_warehouse.sandbox.changes import KINDS, SILENT_CHANGES, V3_KINDS, list_of
 from devin_warehouse.sandbox.clock import Clock, to_timedelta
 from devin_warehouse.sandbox.v2 import record
+from devin_warehouse.sandbox.v3 import insights
 
 NOW = datetime(2026, 11, 2, 9, 30, 0, 250_000, tzinfo=UTC)
 
@@ -31,7 +32,12 @@ def test_the_same_seed_gives_the_same_world_and_the_same_deeds():
             world.same_instant(3),
             world.add_awkward(),
             world.add_malformed(4),
+            world.add_malformed(4, "v3"),
             world.heal(),
+            world.change(60, "v3"),
+            world.change_silently(20),
+            world.delete_some(5),
+            world.delete_organization(next(iter(world.sessions.values())).org_id),
         ]
         return world.sessions, deeds, world.clock.now()
 
@@ -88,12 +94,17 @@ def test_a_broken_environment_costs_acus_in_one_organization():
 
 
 def lists(session):
-    names = ("tags", "pull_requests", "issues", "timeline", "action_items", "feedback_items")
+    names = (
+        "tags", "pull_requests", "issues", "timeline", "action_items", "feedback_items",
+        "note_usages", "programming_languages", "tools_and_frameworks",
+    )  # fmt: skip
     return {name: deepcopy(list_of(session, name)) for name in names}
 
 
 def happened(kind, before, after):
     """Whether a session shows that this kind of change happened to it."""
+    if kind in V3_ONLY:
+        return V3_ONLY[kind](before, after)
     subject, _, verb = kind.rpartition(" ")
     had, has = lists(before).get(subject), lists(after).get(subject)
     states = Counter(p.state for p in after.pull_requests)
@@ -113,6 +124,18 @@ def happened(kind, before, after):
             or (subject == "suggested_prompt" and after.analysis.suggested_prompt is None)
         ),
     }[verb]()
+
+
+V3_ONLY = {
+    "category set": lambda before, after: after.category not in (None, before.category),
+    "archived": lambda before, after: after.is_archived and not before.is_archived,
+    "child added": lambda before, after: (
+        after.child_session_ids[:-1] == before.child_session_ids != after.child_session_ids
+    ),
+    "classification removed": lambda before, after: (
+        before.analysis.classification and after.analysis.classification is None
+    ),
+}
 
 
 def test_changes_of_every_kind_happen_each_to_another_session(world):
@@ -136,6 +159,60 @@ def test_changes_of_every_kind_happen_each_to_another_session(world):
             assert record(after) != seen, kind
     untouched = before.keys() - {session_id for session_id, _ in changed}
     assert all(record(world.sessions[key]) == before[key][1] for key in untouched)
+
+
+def test_v3_has_a_cycle_of_its_own_with_more_kinds(world):
+    """Each shows in what v3 tells."""
+    world.change(3)
+    before = {key: (deepcopy(s), insights(s)) for key, s in world.sessions.items()}
+    changed = world.change(len(V3_KINDS), "v3")
+    assert [kind for _, kind in changed] == list(V3_KINDS)
+    assert set(V3_KINDS) > set(KINDS)
+    for session_id, kind in changed:
+        after = world.sessions[session_id]
+        if session_id in before and kind != "ACUs grown":
+            assert happened(kind, before[session_id][0], after), kind
+            seen = before[session_id][1] | {"updated_at": insights(after)["updated_at"]}
+            assert insights(after) != seen, kind
+    assert world.change(1)[0].kind == KINDS[3]
+
+
+@pytest.mark.parametrize("version", ["v2", "v3"])
+@pytest.mark.parametrize("unsettled", [True, False])
+def test_silent_changes_show_but_leave_updated_at(version, unsettled):
+    """They happen to young unsettled sessions, or to settled ones of any age."""
+    tell = {"v2": record, "v3": insights}[version]
+    world = World(1, 600, now=NOW)
+    before = {key: (deepcopy(s), tell(s)) for key, s in world.sessions.items()}
+    changed = world.change_silently(24, unsettled=unsettled, version=version)
+    assert len({each.session_id for each in changed}) == 24
+    kinds = {change.kind for change in SILENT_CHANGES[version]}
+    needs_unsettled = {"pull request merged", "analysis generated"}
+    assert {each.kind for each in changed} == (kinds if unsettled else kinds - needs_unsettled)
+    for session_id, (was, told) in before.items():
+        now = world.sessions[session_id]
+        if session_id not in {each.session_id for each in changed}:
+            assert now == was
+            continue
+        assert now.updated_at == was.updated_at
+        assert tell(now) != told
+        is_open = was.analysis is None or any(p.state == "open" for p in was.pull_requests)
+        assert (was.status not in ("exit", "error") or is_open) == unsettled
+        assert not unsettled or NOW - was.created_at < timedelta(days=35)
+    assert world.clock.now() == NOW
+
+
+def test_silent_changes_end_where_no_session_is_left():
+    world = World(1, 40, now=NOW)
+    changed = [*world.change_silently(100), *world.change_silently(100, unsettled=False)]
+    assert 0 < len(changed) < 80
+
+
+def test_deleting_some_sessions(world):
+    before = set(world.sessions)
+    deleted = world.delete_some(20)
+    assert len(deleted) == 20
+    assert world.sessions.keys() == before - set(deleted)
 
 
 def test_changes_go_on_where_the_last_call_ended_and_are_always_as_many_as_asked(world):

@@ -15,16 +15,22 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pipelines" / "devin_warehouse"
 # a module may import from the lines above it only
 LAYERS = (
-    "errors tables windows",
-    "process layout settings api.client",
-    "api.v2 explode locks",
+    "errors tables windows together times",
+    "process layout settings payloads",
+    "api.client api.listing explode locks",
+    "api.v2 api.v3 events",
+    "walk lookup",
     "reader",
+    "insights recheck schedule",
     "feed",
-    "source ledger work_file status",
+    "source ledger plan doctor status",
+    "bookkeeping history",
+    "work_file preview",
     "merge publish",
     "intake",
+    "packages",
     "load",
-    "console",
+    "console options",
     "cli",
 )
 

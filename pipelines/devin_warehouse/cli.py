@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-import os
 import sys
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 
-from devin_warehouse import __version__, settings
+from devin_warehouse import __version__, options, settings
 from devin_warehouse.errors import EXIT_CODES, Misuse, WarehouseError
-
-if TYPE_CHECKING:
-    from devin_warehouse.layout import Layout
-
-Parsed = TypeVar("Parsed")
-SHORTEST_OVERLAP = timedelta(minutes=5)
 
 app = typer.Typer(
     help="Devin sessions and their insights in a DuckDB file that others read while it loads.",
@@ -33,84 +23,80 @@ app = typer.Typer(
 )
 
 
-class LogFormat(StrEnum):
-    """How progress, log and summary are written."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-def _help(name: str) -> str:
-    setting = settings.SETTINGS[name]
-    # square brackets would be taken for markup, and vanish
-    return f"{setting.meaning} (default: {setting.default or 'none'})"
-
-
-Database = Annotated[
-    Path | None,
-    typer.Option(envvar="DEVIN_DATABASE", help=_help("database"), show_default=False),
-]
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(envvar="DEVIN_BASE_URL", help=_help("base_url"), show_default=False),
-]
-Api = Annotated[str | None, typer.Option(help=_help("api"), show_default=False)]
-Organizations = Annotated[
-    list[str] | None,
-    typer.Option(help="Only this organization; repeatable. Part of the watermark's scope."),
-]
-InitialSince = Annotated[str | None, typer.Option(help=_help("initial_since"), show_default=False)]
-Overlap = Annotated[str | None, typer.Option(help=_help("overlap"), show_default=False)]
-Concurrency = Annotated[
-    int | None, typer.Option(min=1, max=64, help=_help("concurrency"), show_default=False)
-]
-Wait = Annotated[str | None, typer.Option(help=_help("wait"), show_default=False)]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="The log in full.")]
-Format = Annotated[LogFormat, typer.Option("--log-format", help="text, or JSON lines.")]
-
-
 @app.command()
 def load(
-    database: Database = None,
-    base_url: BaseUrl = None,
-    api: Api = None,
-    org_id: Organizations = None,
-    initial_since: InitialSince = None,
-    overlap: Overlap = None,
-    concurrency: Concurrency = None,
-    wait: Wait = None,
-    log_format: Format = LogFormat.TEXT,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    database: options.Database = None,
+    base_url: options.BaseUrl = None,
+    api: options.Api = None,
+    org_id: options.Organizations = None,
+    include_deleted_orgs: options.DeletedOrganizations = False,
+    initial_since: options.InitialSince = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    full_refresh: options.FullRefresh = False,
+    yes: options.Yes = False,
+    no_insights: options.NoInsights = False,
+    no_recheck: options.NoRecheck = False,
+    recheck_requests: options.RecheckRequests = None,
+    dry_run: options.DryRun = False,
+    overlap: options.Overlap = None,
+    concurrency: options.Concurrency = None,
+    wait: options.Wait = None,
+    user_id: options.Users = None,
+    service_user_id: options.ServiceUsers = None,
+    session_id: options.Sessions = None,
+    tag: options.Tags = None,
+    origin: options.Origins = None,
+    category: options.Category = None,
+    playbook_id: options.Playbook = None,
+    schedule_id: options.ScheduleId = None,
+    created_since: options.CreatedSince = None,
+    created_until: options.CreatedUntil = None,
+    log_format: options.Format = options.LogFormat.TEXT,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Load what is new or changed since the last run; the first run loads the full history."""
     from devin_warehouse import console
     from devin_warehouse import load as loading
-    from devin_warehouse.api import v2
-    from devin_warehouse.api.client import checked_base_url, checked_key
-    from devin_warehouse.feed import Connection
+    from devin_warehouse.api.listing import Filters
+    from devin_warehouse.plan import Order
+    from devin_warehouse.preview import preview
 
-    given: dict[str, Any] = {
-        "initial_since": initial_since,
-        "overlap": overlap,
-        "concurrency": concurrency,
-        "wait": wait,
-    }
-    values = {name: settings.resolved(name, value) for name, value in given.items()}
-    order = loading.Order(
-        layout=_layout(database),
-        connection=Connection(
-            checked_base_url(settings.resolved("base_url", base_url)),
-            checked_key(settings.api_key(os.environ.get("DEVIN_API_KEY"))),
-            v2.Filters(org_ids=tuple(org_id or ())),
-            int(values["concurrency"]),
-        ),
-        overlap=_overlap(values["overlap"]),
-        wait_seconds=_duration("wait", values["wait"]).total_seconds(),
-        initial_since=_time("initial_since", values["initial_since"]),
+    filters = Filters(
+        org_ids=tuple(org_id or ()),
+        include_deleted_orgs=include_deleted_orgs,
+        user_ids=tuple(user_id or ()),
+        service_user_ids=tuple(service_user_id or ()),
+        session_ids=tuple(session_id or ()),
+        tags=tuple(tag or ()),
+        origins=tuple(origin or ()),
+        category=category or "",
+        playbook_id=playbook_id or "",
+        schedule_id=schedule_id or "",
+        created_since=options.instant("created_since", created_since),
+        created_until=options.instant("created_until", created_until),
     )
-    _check_version(settings.resolved("api", api), order.connection.api_key)
+    initial = settings.resolved("initial_since", initial_since)
+    requests = int(settings.resolved("recheck_requests", recheck_requests))
+    order = Order(
+        layout=options.layout_of(database),
+        connection=dataclasses.replace(
+            options.connection_of(base_url, api, concurrency), filters=filters
+        ),
+        overlap=options.overlap_of(overlap),
+        wait_seconds=options.duration("wait", settings.resolved("wait", wait)).total_seconds(),
+        initial_since=options.instant("initial_since", initial),
+        since=options.instant("since", since),
+        until=options.instant("until", until),
+        is_full=full_refresh,
+        with_insights=not no_insights,
+        recheck_requests=0 if no_recheck else requests,
+        is_confirmed=yes,
+    )
+    if dry_run:
+        console.show_preview(preview(order), log_format)
+        return
     with console.reporting(log_format, is_quiet=quiet, is_verbose=verbose) as report:
         summary = loading.load(order, report)
     console.summarize(summary, order.layout, log_format, is_quiet=quiet)
@@ -118,8 +104,24 @@ def load(
 
 
 @app.command()
+def doctor(
+    base_url: options.BaseUrl = None,
+    api: options.Api = None,
+    log_format: options.Format = options.LogFormat.TEXT,
+) -> None:
+    """Try the key on each endpoint: what works, which permission is missing, what follows."""
+    from devin_warehouse import console
+    from devin_warehouse.doctor import examine
+
+    connection = options.connection_of(base_url, api, None)
+    findings = examine(connection)
+    console.show_findings(findings, connection, log_format)
+    raise typer.Exit(max(finding.exit_code for finding in findings))
+
+
+@app.command()
 def status(
-    database: Database = None,
+    database: options.Database = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
     max_age: Annotated[
         str | None, typer.Option(help="Exit 4 if the watermark is older than this, as in 2h.")
@@ -129,8 +131,8 @@ def status(
     from devin_warehouse import console
     from devin_warehouse.status import read_status
 
-    layout = _layout(database)
-    oldest = _duration("max_age", max_age) if max_age else None
+    layout = options.layout_of(database)
+    oldest = options.duration("max_age", max_age) if max_age else None
     found = read_status(layout)
     console.show_status(found, as_json=as_json)
     if oldest is not None and found.is_older_than(oldest):
@@ -203,48 +205,3 @@ def _unexpected(error: Exception) -> int:
         return 2
     logging.getLogger(__name__).error("A defect of devin-warehouse", exc_info=error)
     return 1
-
-
-def _layout(database: Path | None) -> Layout:
-    from devin_warehouse.layout import Layout
-
-    return Layout.of(Path(settings.resolved("database", str(database) if database else None)))
-
-
-def _overlap(text: str) -> timedelta:
-    overlap = _duration("overlap", text)
-    if overlap < SHORTEST_OVERLAP:
-        raise Misuse("--overlap: at least 5m, since sessions may become visible late.")
-    return overlap
-
-
-def _duration(name: str, text: str) -> timedelta:
-    from devin_warehouse.source import parse_duration
-
-    return _parsed(name, text, parse_duration, "45m or 1h30m")
-
-
-def _time(name: str, text: str) -> datetime | None:
-    from devin_warehouse.source import parse_time
-
-    return _parsed(name, text, parse_time, "2026-11-01 or 2026-11-01T08:00Z") if text else None
-
-
-def _parsed(name: str, text: str, parse: Callable[[str], Parsed], example: str) -> Parsed:
-    try:
-        return parse(text)
-    except ValueError as error:
-        option = f"--{name.replace('_', '-')}"
-        raise Misuse(f"{option} {text!r}: not understood; write it as in {example}.") from error
-
-
-def _check_version(api: str, key: str) -> None:
-    from devin_warehouse.api import v2
-
-    if api not in ("auto", v2.VERSION):
-        raise Misuse(f"--api {api}: this version reads {v2.VERSION} only.")
-    if api == "auto" and not key.startswith(v2.KEY_PREFIX):
-        raise Misuse(
-            f"The key does not begin with {v2.KEY_PREFIX}, so its API version is not known: "
-            f"if it is a v2 key, say --api {v2.VERSION}."
-        )

@@ -16,8 +16,12 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingCol
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from devin_warehouse.doctor import Finding
+from devin_warehouse.feed import Connection
 from devin_warehouse.layout import Layout, plain
-from devin_warehouse.load import Progress, Summary
+from devin_warehouse.load import Summary
+from devin_warehouse.packages import Progress
+from devin_warehouse.preview import Preview
 from devin_warehouse.status import Status
 
 Report = Callable[[Progress], None]
@@ -66,6 +70,13 @@ def summarize(summary: Summary, layout: Layout, log_format: str, *, is_quiet: bo
             f"{summary.rejected_records:,} records could not be read; they are kept in "
             "devin.rejected_records and asked for again each run (exit 8)"
         )
+    if summary.sessions_deleted:
+        _say(f"{summary.sessions_deleted:,} sessions are marked as deleted: unknown by id (404)")
+    if summary.insights_failed:
+        _say(
+            f"the insights of {summary.insights_failed:,} sessions could not be read; the next run "
+            "asks for them again (exit 8)"
+        )
     name = layout.database.name
     _say(f"published {name}" if summary.is_published else f"{name} is up to date")
 
@@ -89,6 +100,39 @@ def show_status(status: Status, *, as_json: bool) -> None:
     output.print(_runs_table(status.runs))
     filled = {name: rows for name, rows in status.rows.items() if rows}
     _say(", ".join(f"{name} {rows:,}" for name, rows in filled.items()) or "no rows yet")
+
+
+def show_preview(preview: Preview, log_format: str) -> None:
+    """Say what a load would do."""
+    if log_format == "json":
+        _emit({"event": "preview", **asdict(preview)})
+        return
+    _say(f"{preview.mode} load of {preview.scope}; watermark {_shown(preview.watermark)}")
+    window = f"would read sessions updated in {preview.window}"
+    if preview.sessions is None:
+        _say(f"{window}; the API does not say how many there are")
+    else:
+        _say(
+            f"{window}: {preview.sessions:,} sessions in about {preview.windows or 1:,} windows, "
+            f"about {preview.session_requests:,} requests"
+        )
+    if preview.insight_requests is not None:
+        how = "by the bulk list" if preview.has_insights_list else "one by one"
+        _say(f"insights {how}: at most about {preview.insight_requests:,} requests more")
+    _say("nothing was written")
+
+
+def show_findings(findings: list[Finding], connection: Connection, log_format: str) -> None:
+    """Say what a key can do."""
+    if log_format == "json":
+        for finding in findings:
+            _emit({"event": "finding", **asdict(finding)})
+        return
+    _say(f"API {connection.version} at {connection.base_url}")
+    for finding in findings:
+        _say(f"{'ok' if finding.is_good else 'NO':>3}  {finding.what}: {finding.seen}")
+        if finding.follows:
+            _say(f"     {finding.follows}")
 
 
 class _Lines:

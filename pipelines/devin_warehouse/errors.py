@@ -11,6 +11,7 @@ WarehouseError                  1  a defect of ours
 ├── Locked                      6  another process writes this warehouse
 ├── CheckFailed                 7  a check of severity error found rows
 ├── OutOfResources              9  disk full, no write permission
+├── Refused                    10  too much would be marked as deleted; `--yes` does it
 └── Stopped               130/143  Ctrl-C or SIGTERM, after the package in hand
 """
 
@@ -93,6 +94,12 @@ class OutOfResources(WarehouseError):
     """The disk is full, or a file or folder may not be written."""
 
     exit_code = 9
+
+
+class Refused(WarehouseError):
+    """What was asked for looks like a mistake, and wants `--yes`."""
+
+    exit_code = 10
 
 
 class Stopped(WarehouseError):

@@ -20,9 +20,10 @@ import msgspec
 import pyarrow as pa
 
 from devin_warehouse.errors import ContractBroken
-from devin_warehouse.tables import BY_NAME, Column, Owner, Table, Type, bare_id, owned
+from devin_warehouse.payloads import Kind, Record, session_id
+from devin_warehouse.tables import BY_NAME, Column, Owner, Table, Type, bare_id
 
-Payload = dict[str, Any]
+Payload = Record
 NONE: type = type(None)
 
 ARROW_TYPES = {
@@ -56,20 +57,16 @@ class Exploded:
     drift: Counter[str]
 
 
-def explode(
-    payloads: Mapping[Owner, Sequence[Payload]], version: str, read_time: Callable[[Any], datetime]
-) -> Exploded:
-    """The rows of all tables that the given payloads own.
+def explode(records: Sequence[Record], kind: Kind) -> Exploded:
+    """The rows of all tables that records of a kind own.
 
-    The lists of `payloads` are parallel: what is rejected in one is left out of all. Each payload
-    has a `session_id` of type str. `read_time` reads the API version's times.
+    Each record has a `session_id` of type str. One that cannot be read is left out of all tables.
     """
-    batches = {owner: _Batch(owner, version, list(of), read_time) for owner, of in payloads.items()}
-    tables = {
-        table.name: batches[table.owner].table(table)
-        for table in owned(version)
-        if table.owner in batches
+    cut = [kind.cut(kind.content(record)) for record in records]
+    batches = {
+        owner: _Batch(owner, kind, [payloads[owner] for payloads in cut]) for owner in kind.owners
     }
+    tables = {table.name: batches[table.owner].table(table) for table in kind.tables if table.owner}
     rejected: dict[int, str] = {}
     drift: Counter[str] = Counter()
     for batch in batches.values():
@@ -77,25 +74,22 @@ def explode(
         drift.update(batch.drift)
     if not rejected:
         return Exploded(tables, {}, drift)
-    good = {
-        owner: [payload for place, payload in enumerate(of) if place not in rejected]
-        for owner, of in payloads.items()
-    }
-    return Exploded(explode(good, version, read_time).tables, rejected, drift)
+    good = [record for place, record in enumerate(records) if place not in rejected]
+    return Exploded(explode(good, kind).tables, rejected, drift)
 
 
 def rejected_rows(
-    payload: str,
+    kind: Kind,
     endpoint: str,
-    records: Sequence[Payload],
+    records: Sequence[Record],
     rejected: Mapping[int, str],
     now: datetime,
 ) -> pa.Table:
-    """The rows of `rejected_records` for the records at the given places, of a kind of payload."""
+    """The rows of `rejected_records` for the records at the given places, of one kind."""
     rows = [
         {
-            "record_key": hashlib.sha256(json_text([payload, session_id]).encode()).hexdigest(),
-            "session_id": session_id,
+            "record_key": content_hash([kind.name, session_id(records[place])]),
+            "session_id": session_id(records[place]),
             "endpoint": endpoint,
             "reason": reason,
             "record": json_text(records[place]),
@@ -103,7 +97,6 @@ def rejected_rows(
             "last_seen_at": now,
         }
         for place, reason in sorted(rejected.items())
-        for session_id in [bare_id(records[place]["session_id"])]
     ]
     return pa.Table.from_pylist(rows, arrow_schema(BY_NAME["rejected_records"]))
 
@@ -130,12 +123,11 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 
 @cache
-def _known_keys(owner: Owner, version: str) -> dict[str, frozenset[str]]:
+def _known_keys(owner: Owner, kind: Kind) -> dict[str, frozenset[str]]:
     """For each object of a payload, by its path: the keys that the contract knows there."""
     known: dict[str, set[str]] = {"": {"session_id"}}
-    for table in owned(version):
-        # v3's insights answer repeats the session's own keys
-        if table.owner is owner or owner is Owner.INSIGHTS:
+    for table in kind.tables:
+        if table.owner is owner:
             columns = () if table.lists else table.columns
             for path in chain(
                 (path for column in columns for path in column.paths),
@@ -150,18 +142,11 @@ def _known_keys(owner: Owner, version: str) -> dict[str, frozenset[str]]:
 class _Batch:
     """Payloads of one owner, read column by column."""
 
-    def __init__(
-        self,
-        owner: Owner,
-        version: str,
-        payloads: list[Payload],
-        read_time: Callable[[Any], datetime],
-    ) -> None:
+    def __init__(self, owner: Owner, kind: Kind, payloads: list[Payload]) -> None:
         self.rejected: dict[int, str] = {}
         self.drift: Counter[str] = Counter()
         self._owner = owner
-        self._version = version
-        self._read_time = read_time
+        self._kind = kind
         self._places = range(len(payloads))
         self._ids = [bare_id(payload["session_id"]) for payload in payloads]
         self._objects: dict[str, list[Payload | None]] = {"": list(payloads)}
@@ -174,7 +159,7 @@ class _Batch:
     def _payload_rows(self, table: Table) -> list[pa.Array]:
         own: dict[str, Callable[[], list[Any]]] = {
             "session_id": lambda: self._ids,
-            "api_version": lambda: [self._version] * len(self._ids),
+            "api_version": lambda: [self._kind.version] * len(self._ids),
             "has_analysis": lambda: [a is not None for a in self._at("analysis")],
             "analysis_hash": lambda: [
                 None if a is None else content_hash(a) for a in self._at("analysis")
@@ -250,7 +235,7 @@ class _Batch:
         if column.type in CONVERSIONS:
             values = self._converted(values, CONVERSIONS[column.type], places, name)
         elif column.type is Type.TIMESTAMP:
-            values = self._converted(values, self._read_time, places, name)
+            values = self._converted(values, self._kind.read_time, places, name)
         return pa.array(values, ARROW_TYPES[column.type])
 
     def _converted(
@@ -313,14 +298,18 @@ class _Batch:
         return self._objects[path]
 
     def _extras(self) -> list[str | None]:
-        """Per payload, the keys that the contract does not know, those of inner objects named."""
+        """Per payload, the keys that the contract does not know, those of inner objects named.
+
+        Where the payload itself has an unknown key of that name, the inner object has its path.
+        """
         extras: list[Payload] = [{} for _ in self._places]
-        for path, known in _known_keys(self._owner, self._version).items():
+        for path, known in sorted(_known_keys(self._owner, self._kind).items()):
             name = path.rpartition(".")[2]
             for place, found in enumerate(self._at(path)):
                 if found and not found.keys() <= known:
                     unknown = self._unknown(found, known, f"{self._owner}.{path}".strip("."))
-                    extras[place] |= {name: unknown} if name else unknown
+                    extra = extras[place]
+                    extra |= {path if name in extra else name: unknown} if name else unknown
         return self._converted(
             [extra or None for extra in extras], json_text, self._places, "extra"
         )

@@ -1,4 +1,4 @@
-"""Many windows at once, for a caller that is not asynchronous.
+"""What the API says, for a caller that is not asynchronous, as a stream of events.
 
 One event loop in a thread of its own, one client, a bounded queue: while the caller loads a
 package, the next pages are on their way, and no more of them than the queue holds.
@@ -7,28 +7,33 @@ package, the next pages are on their way, and no more of them than the queue hol
 from __future__ import annotations
 
 import asyncio
-import heapq
 import queue
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import wait
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import count
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from devin_warehouse.api import v2
+from devin_warehouse.api import v2, v3
 from devin_warehouse.api.client import Client, Clock, Traffic, open_client
-from devin_warehouse.errors import NotFound, NotProven
+from devin_warehouse.api.listing import Api, Filters
+from devin_warehouse.errors import Misuse
+from devin_warehouse.events import Due, Event, FilterWasIgnored, Proven, Pulse, Put, Records
+from devin_warehouse.insights import Insights
+from devin_warehouse.lookup import ById
+from devin_warehouse.payloads import Kind, Record
 from devin_warehouse.reader import FilterIgnored, Reader
-from devin_warehouse.windows import Window
+from devin_warehouse.recheck import Recheck
+from devin_warehouse.schedule import Schedule
+from devin_warehouse.windows import Range, Window
 
-DEEPEST_SPLIT = 64
 PULSE_SECONDS = 0.5
 Answer = TypeVar("Answer")
+APIS: dict[str, Callable[[Client, Filters], Api]] = {v2.VERSION: v2.Api, v3.VERSION: v3.Api}
 
 
 @dataclass(frozen=True)
@@ -37,46 +42,39 @@ class Connection:
 
     base_url: str
     api_key: str = field(repr=False)
-    filters: v2.Filters = field(default_factory=v2.Filters)
+    filters: Filters = field(default_factory=Filters)
     concurrency: int = 8
+    version: str = v2.VERSION
     transport: httpx.AsyncBaseTransport | None = None
     clock: Clock | None = None
 
+    @property
+    def host(self) -> str:
+        """The API's host."""
+        return self.base_url.partition("://")[2]
 
-@dataclass(frozen=True)
-class Records:
-    """Records as they came, in the order of the responses."""
-
-    endpoint: str
-    records: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Proven:
-    """A window whose records have all been handed on before."""
-
-    window: Window
+    @property
+    def scope(self) -> str:
+        """What a watermark is about: host, version, organizations or all, deleted ones or not."""
+        organizations = ",".join(sorted(self.filters.org_ids)) or "all"
+        deleted = " with deleted organizations" if self.filters.include_deleted_orgs else ""
+        return f"{self.host} {self.version} {organizations}{deleted}"
 
 
-@dataclass(frozen=True)
-class Reread:
-    """A window that had to be cut: into how many, and whether because it could not be proven."""
-
-    window: Window
-    pieces: int
-
-
-@dataclass(frozen=True)
-class FilterWasIgnored:
-    """The API does not filter by `updated_at`: the whole listing follows, unfiltered."""
-
-
-@dataclass(frozen=True)
-class Pulse:
-    """Nothing came for half a second: a chance to look at the clock, or at a signal."""
-
-
-Event = Pulse | Records | Proven | Reread | FilterWasIgnored
+def version_of(api: str, key: str) -> str:
+    """The API version to read; raises Misuse if neither `api` nor the key's prefix tells."""
+    if api in APIS:
+        return api
+    if api != "auto":
+        raise Misuse(f"--api {api}: auto, {' or '.join(APIS)}.")
+    prefixes = {v2.KEY_PREFIX: v2.VERSION, v3.KEY_PREFIX: v3.VERSION}
+    for prefix, version in prefixes.items():
+        if key.startswith(prefix):
+            return version
+    raise Misuse(
+        f"The key begins neither with {' nor with '.join(prefixes)}, so its API version is not "
+        f"known: say --api {' or --api '.join(APIS)}."
+    )
 
 
 class Feed:
@@ -94,31 +92,46 @@ class Feed:
         self._loop: asyncio.AbstractEventLoop = portal.call(_running_loop)
         self._client = client
         self._concurrency = connection.concurrency
-        self._listing = v2.SessionsList(client, connection.filters)
+        self._scope = connection.filters.of_scope()
+        self._api = APIS[connection.version](client, connection.filters)
 
     @property
     def traffic(self) -> Traffic:
         """What has been sent and received so far."""
         return self._client.traffic
 
-    def survey(self) -> tuple[int | None, datetime]:
-        """How many sessions the API has in all (None if it does not say), and its time.
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of record that this version of the API sends, that of sessions first."""
+        return self._api.kinds
 
-        The time is that of the answer's Date header, else of this machine.
-        """
-        future = self._portal.start_task_soon(self._listing.page, None, 0, 1)
-        try:
-            while not wait([future], PULSE_SECONDS).done:
-                self._on_pulse()
-        finally:
-            future.cancel()
-        page = future.result()
-        return page.total, self._client.server_time or datetime.now(UTC)
+    @property
+    def tells_sessions_by_id(self) -> bool:
+        """Whether asking by id tells all of a session; otherwise only its insights."""
+        return self._api.by_id_kind is self._api.sessions.kind
 
     @property
     def has_server_time(self) -> bool:
         """Whether the API's answers bear a Date."""
         return self._client.server_time is not None
+
+    def survey(self, asked: Range | None = None) -> tuple[int | None, datetime]:
+        """How many sessions the API has in all, or in a range; and its time.
+
+        None if it does not say. The time is that of the answer's Date header, else of this machine.
+        """
+        page = self.ask(lambda api: api.sessions.page(asked, None, 1))
+        return page.total, self._client.server_time or datetime.now(UTC)
+
+    def ask(self, question: Callable[[Api], Awaitable[Answer]]) -> Answer:
+        """The answer to a single question; raises what the client raises."""
+        future = self._portal.start_task_soon(question, self._api)
+        try:
+            while not wait([future], PULSE_SECONDS).done:
+                self._on_pulse()
+        finally:
+            future.cancel()
+        return future.result()
 
     def windows(self, window: Window, *, is_open_ended: bool) -> Iterator[Event]:
         """Read a window completely, in as many smaller ones as that takes, oldest first.
@@ -128,41 +141,42 @@ class Feed:
         """
         return self._stream(lambda put: self._read(window, put, is_open_ended=is_open_ended))
 
-    def by_id(self, session_ids: list[str]) -> Iterator[Event]:
-        """Ask for single sessions; those that the API does not know are left out."""
+    def by_id(self, session_ids: Sequence[str]) -> Iterator[Event]:
+        """Ask for single sessions: Records of each, or that it is Missing, or Failed."""
+        return self._stream(lambda put: ById(self._api, self._slots(), put).ask(session_ids))
 
-        async def read(put: Callable[[Event], Awaitable[None]]) -> None:
-            slots = asyncio.Semaphore(self._concurrency)
+    def insights(self, due: Sequence[Due]) -> Iterator[Event]:
+        """Ask for the insights of sessions, given by rank."""
+        return self._stream(lambda put: Insights(self._api, self._slots(), put).read(due))
 
-            async def one(session_id: str) -> None:
-                async with slots:
-                    with suppress(NotFound):
-                        record = await v2.session(self._client, session_id)
-                        await put(Records(v2.DETAIL_ENDPOINT, [record]))
+    def recheck(
+        self, sessions: Sequence[Due], requests: int, *, with_insights: bool
+    ) -> Iterator[Event]:
+        """Ask for sessions again, as far as so many requests go; those are told as Rechecked."""
+        return self._stream(
+            lambda put: Recheck(
+                self._api, self._scope, self._slots(), put, requests, with_insights
+            ).read(sessions)
+        )
 
-            await asyncio.gather(*map(one, session_ids))
+    def _slots(self) -> asyncio.Semaphore:
+        return asyncio.Semaphore(self._concurrency)
 
-        return self._stream(read)
+    async def _read(self, window: Window, put: Put, *, is_open_ended: bool) -> None:
+        listing = self._api.sessions
 
-    async def _read(
-        self, window: Window, put: Callable[[Event], Awaitable[None]], *, is_open_ended: bool
-    ) -> None:
-        async def emit(records: list[dict[str, Any]]) -> None:
-            await put(Records(v2.LIST_ENDPOINT, records))
+        async def emit(records: list[Record]) -> None:
+            await put(Records(listing.kind, listing.endpoint, records))
 
-        slots = asyncio.Semaphore(self._concurrency)
-        horizon = window.until if is_open_ended else None
-        reader = Reader(self._listing, slots, emit, horizon)
+        reader = Reader(listing, self._slots(), emit, window.until if is_open_ended else None)
         try:
-            await _Schedule(reader, window, put).run(self._concurrency)
+            await Schedule(reader, window, put).run(self._concurrency)
         except FilterIgnored:
             await put(FilterWasIgnored())
             await reader.read_all()
             await put(Proven(window))
 
-    def _stream(
-        self, produce: Callable[[Callable[[Event], Awaitable[None]]], Awaitable[None]]
-    ) -> Iterator[Event]:
+    def _stream(self, produce: Callable[[Put], Awaitable[None]]) -> Iterator[Event]:
         """Run `produce` in the loop's thread and yield what it puts, with a Pulse now and then."""
         events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         room = asyncio.Semaphore(self._concurrency)
@@ -191,59 +205,6 @@ class Feed:
 
 async def _running_loop() -> asyncio.AbstractEventLoop:
     return asyncio.get_running_loop()
-
-
-class _Schedule:
-    """Windows waiting to be read, the oldest first, by as many workers as requests may run."""
-
-    def __init__(
-        self, reader: Reader, window: Window, put: Callable[[Event], Awaitable[None]]
-    ) -> None:
-        self._reader = reader
-        self._put = put
-        self._waiting: list[tuple[datetime, int, int, Window]] = []
-        self._added = count()
-        self._unfinished = 0
-        self._changed = asyncio.Condition()
-        self._add(window, 0)
-
-    async def run(self, workers: int) -> None:
-        """Return when every window is proven; raises the first failure."""
-        tasks = [asyncio.create_task(self._work()) for _ in range(workers)]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _add(self, window: Window, depth: int) -> None:
-        oldest = window.since or datetime.min.replace(tzinfo=UTC)
-        heapq.heappush(self._waiting, (oldest, depth, next(self._added), window))
-        self._unfinished += 1
-
-    async def _work(self) -> None:
-        while True:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._waiting or not self._unfinished)
-                if not self._waiting:
-                    return
-                _, depth, _, window = heapq.heappop(self._waiting)
-            await self._read(window, depth)
-            async with self._changed:
-                self._unfinished -= 1
-                self._changed.notify_all()
-
-    async def _read(self, window: Window, depth: int) -> None:
-        smaller = await self._reader.read(window)
-        if not smaller:
-            await self._put(Proven(window))
-            return
-        if depth >= DEEPEST_SPLIT:
-            raise NotProven(f"Window {window}: cut {depth} times and still not proven complete.")
-        for part in smaller:
-            self._add(part, depth + 1)
-        await self._put(Reread(window, len(smaller)))
 
 
 @contextmanager

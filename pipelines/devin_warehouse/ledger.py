@@ -35,6 +35,11 @@ class Run:
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     started_at: pendulum.DateTime = field(default_factory=lambda: pendulum.now("UTC"))
 
+    @property
+    def moves_watermark(self) -> bool:
+        """Whether it reads all of its scope until now."""
+        return self.mode in MOVING_MODES
+
 
 def watermark(connection: duckdb.DuckDBPyConnection, scope: str) -> datetime | None:
     """Up to when the scope has been read and committed, UTC; None if never."""
@@ -128,6 +133,23 @@ def has_full_history(connection: duckdb.DuckDBPyConnection, scope: str) -> bool:
             [scope, MOVING_MODES],
         ).fetchall()[0][0]
     )
+
+
+def refuses_v2(connection: duckdb.DuckDBPyConnection, scope: str) -> str | None:
+    """The v3 scope with sessions in common with a v2 one that has been loaded, if there is one.
+
+    v3 fills columns that v2 would take away again.
+    """
+    host, _, organizations = scope.split(" ", 2)
+    rows = connection.execute(
+        "SELECT DISTINCT scope FROM devin.load_runs WHERE api_version = 'v3' AND sessions_read > 0"
+    ).fetchall()
+    for (other,) in rows:
+        other_host, _, others = other.split(" ", 2)
+        ours, theirs = set(organizations.split(",")), set(others.split(" ", 1)[0].split(","))
+        if other_host == host and ("all" in ours | theirs or ours & theirs):
+            return str(other)
+    return None
 
 
 def naive(instant: datetime) -> datetime:

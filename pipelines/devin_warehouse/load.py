@@ -1,7 +1,7 @@
-"""The main job: bring the warehouse up to date with the API, package by package, and publish.
+"""The main job: bring the warehouse up to date with the API, and publish.
 
-A package's rows, their history and the watermark are committed together. Whatever ends a run, what
-is committed stays, and the next run goes on from there.
+A run reads its window of sessions, then (v3) the insights that these and earlier runs owe, then
+asks again for unsettled sessions, and after a full refresh for those that did not appear.
 """
 
 from __future__ import annotations
@@ -10,63 +10,35 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 import pendulum
 
-from devin_warehouse import ledger
-from devin_warehouse.api import v2
-from devin_warehouse.errors import ApiError, Misuse
-from devin_warehouse.explode import json_text
-from devin_warehouse.feed import (
-    Connection,
-    Event,
-    Feed,
-    FilterWasIgnored,
-    Proven,
-    Records,
-    Reread,
-    open_feed,
-)
-from devin_warehouse.intake import Counts, Intake
+from devin_warehouse import bookkeeping, ledger
+from devin_warehouse.errors import ApiError, KeyRefused, Misuse, Refused
+from devin_warehouse.events import Due, Missing
+from devin_warehouse.feed import Feed, open_feed
+from devin_warehouse.history import record_states
+from devin_warehouse.intake import Counts
 from devin_warehouse.layout import Layout, write_json
 from devin_warehouse.locks import one_writer
-from devin_warehouse.merge import Merger
-from devin_warehouse.process import Stop, files_for_their_owner, stop_signals
+from devin_warehouse.lookup import IDS_A_REQUEST
+from devin_warehouse.packages import Packages, Progress
+from devin_warehouse.payloads import Kind
+from devin_warehouse.plan import Order
+from devin_warehouse.process import files_for_their_owner, stop_signals
 from devin_warehouse.publish import publish
-from devin_warehouse.source import scope_of
-from devin_warehouse.tables import BY_NAME, TABLES
+from devin_warehouse.tables import BY_NAME, TABLES, bare_id
 from devin_warehouse.windows import SECOND, Frontier, Window
 from devin_warehouse.work_file import database_errors, open_work_file, transaction
 
-PACKAGE_SESSIONS = 10_000
-PACKAGE_SECONDS = 60
 RUNS_TOLD = 20
+MOST_DELETED = 0.1
+LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a load is asked to do."""
-
-    layout: Layout
-    connection: Connection
-    overlap: timedelta = timedelta(hours=1)
-    wait_seconds: float = 0
-    initial_since: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: distinct sessions read, of how many expected, and the package count."""
-
-    counts: Counts
-    expected: int | None
-    packages: int
-    retries: int
 
 
 @dataclass
@@ -82,13 +54,15 @@ class Summary:
     watermark_before: datetime | None = None
     watermark_after: datetime | None = None
     rejected_records: int = 0
+    insights_failed: int = 0
+    sessions_deleted: int = 0
     is_published: bool = False
     notices: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
-        """0, or 8 if there are records that could not be read."""
-        return 8 if self.rejected_records else 0
+        """0, or 8 if there is something that could not be read."""
+        return 8 if self.rejected_records or self.insights_failed else 0
 
 
 def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> Summary:
@@ -97,6 +71,7 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
     Raises a WarehouseError's kind for everything that ends it early; the ledger says so too.
     """
     order.layout.make_folder()
+    scope = order.connection.scope
     with (
         files_for_their_owner(),
         one_writer(order.layout, order.wait_seconds),
@@ -104,11 +79,13 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
         open_work_file(order.layout) as connection,
         stop_signals() as stop,
     ):
-        run = ledger.Run(scope_of(order.connection), v2.VERSION, "incremental")
+        _check_version(order, connection)
+        run = ledger.Run(scope, order.connection.version, order.mode)
         before = ledger.start(connection, run)
         try:
             with database_errors(), open_feed(order.connection, stop.check) as feed:
-                return _Loading(order, connection, run, feed, stop, report).run(before)
+                packages = Packages(connection, order.layout, run, feed, stop, report)
+                return _Loading(order, connection, run, feed, packages).run(before)
         except BaseException as error:
             # on a full disk this fails too; then the next run says that this one was killed
             with suppress(duckdb.Error):
@@ -127,6 +104,16 @@ def write_status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> None:
         write_json(layout.status_file, _status(layout, connection))
     except (OSError, duckdb.Error) as error:
         log.warning("%s could not be written: %s", layout.status_file.name, error)
+
+
+def _check_version(order: Order, connection: duckdb.DuckDBPyConnection) -> None:
+    if order.connection.version == "v2":
+        scope = order.connection.scope
+        if other := ledger.refuses_v2(connection, scope):
+            raise Misuse(
+                f"API v3 has been loaded into this warehouse ({other}): v2 knows less and would "
+                "take columns away. Use a v3 key (cog_...), or another --database."
+            )
 
 
 def _status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
@@ -155,179 +142,213 @@ class _Loading:
         connection: duckdb.DuckDBPyConnection,
         run: ledger.Run,
         feed: Feed,
-        stop: Stop,
-        report: Callable[[Progress], None],
+        packages: Packages,
     ) -> None:
         self._order = order
         self._connection = connection
         self._run = run
         self._feed = feed
-        self._stop = stop
-        self._report = report
-        self._summary = Summary()
-        self._intake = Intake(connection)
-        self._summary.counts = self._intake.counts
-        self._frontier = Frontier(None)
-        self._merger: Merger | None = None
-        self._package_started = run.started_at
-        self._packages = 0
-        self._windows = 0
-        self._reread = 0
-        self._expected: int | None = None
+        self._packages = packages
+        self._summary = Summary(counts=packages.intake.counts)
+        self._filters = order.connection.filters
+        self._window = Window(None, LONG_AGO)
 
     def run(self, watermark: datetime | None) -> Summary:
-        """Read from behind the watermark until now, commit, publish."""
+        """Read, commit, publish."""
         total, now = self._feed.survey()
-        if not self._feed.has_server_time:
-            self._notice("The API's answers bear no Date: this machine's clock was used.")
-        until = now.replace(microsecond=0)
-        if ledger.distrust(self._connection, self._run.scope, until + self._order.overlap):
-            watermark = ledger.watermark(self._connection, self._run.scope)
-            self._notice(f"The watermark lay in the future; {watermark or 'the start'} is taken.")
-        self._summary.watermark_before = self._summary.watermark_after = watermark
-        since = self._order.initial_since
-        if since and since > until:
-            raise Misuse(f"--initial-since {since:%Y-%m-%d %H:%M} lies in the future.")
-        if watermark:
-            since = min(watermark, until) - self._order.overlap
-        self._frontier = Frontier(since)
-        self._intake.observed_at = until
-        self._expected = total if since is None else None
-        ledger.note(self._connection, self._run, {"window_since": since})
+        self._begin(watermark, total, now.replace(microsecond=0))
         try:
-            self._read_until(Window(since and min(since, until), until), total)
+            self._read_sessions(total)
+            self._read_rejected()
+            if self._order.with_insights:
+                self._read_insights()
+            self._recheck()
+            if self._order.is_full:
+                self._sweep()
         except ApiError:
             # what has been read before the API failed need not be asked for again
-            self._commit()
+            self._packages.commit()
             raise
         self._finish()
         return self._summary
 
-    def _read_until(self, window: Window, total: int | None) -> None:
+    def _begin(self, watermark: datetime | None, total: int | None, now: datetime) -> None:
+        if not self._feed.has_server_time:
+            self._notice("The API's answers bear no Date: this machine's clock was used.")
+        if ledger.distrust(self._connection, self._run.scope, now + self._order.overlap):
+            watermark = ledger.watermark(self._connection, self._run.scope)
+            self._notice(f"The watermark lay in the future; {watermark or 'the start'} is taken.")
+        self._summary.watermark_before = self._packages.watermark = watermark
+        self._window = self._order.window(watermark, now)
+        self._packages.intake.observed_at = now
+        self._packages.expected = None if self._window.since else total
+        # a full refresh proves from the beginning on, whatever was proven before
+        self._packages.frontier = Frontier(self._window.since)
+        ledger.note(self._connection, self._run, {"window_since": self._window.since})
+
+    def _read_sessions(self, total: int | None) -> None:
         """Read the window; then, if that took a while, what has moved on in the meantime."""
-        self._read(window)
-        if self._windows > 1 or self._unknown_sessions(total):
+        if self._filters.session_ids:
+            self._read_named()
+            return
+        is_open = self._order.is_open_ended(self._window)
+        self._read(self._window, is_open_ended=is_open)
+        if not self._order.moves_watermark:
+            return
+        if self._packages.windows > 1 or self._unknown_sessions(total):
             total, now = self._feed.survey()
-            end = max(now.replace(microsecond=0), window.until + SECOND)
-            self._read(Window(window.until, end))
+            end = max(now.replace(microsecond=0), self._window.until + SECOND)
+            self._read(Window(self._window.until, end), is_open_ended=True)
         if missing := self._unknown_sessions(total):
             self._notice(
                 f"The API has {missing:,} sessions more than the warehouse knows: they became "
-                "visible late. Run once with a larger --overlap, as in `load --overlap 365d`."
+                "visible late. `load --full-refresh` reads everything again."
             )
 
-    def _read(self, window: Window) -> None:
+    def _read(self, window: Window, *, is_open_ended: bool) -> None:
         ledger.note(self._connection, self._run, {"window_until": window.until})
-        for event in self._feed.windows(window, is_open_ended=True):
-            self._handle(event)
-        for event in self._feed.by_id(self._rejected_before()):
-            self._handle(event)
-        self._commit()
-
-    def _handle(self, event: Event) -> None:
-        match event:
-            case Records(endpoint, records):
-                self._intake.take(endpoint, records)
-            case Proven(window):
-                self._windows += 1
-                self._frontier.prove(window)
-            case Reread():
-                self._reread += 1
-            case FilterWasIgnored():
-                self._notice(
-                    "The API ignores the filters updated_date_from and updated_date_to: "
-                    "the whole listing was read without them, and will be each run."
-                )
-        if self._intake.is_full:
-            self._sort_out()
-        age = (pendulum.now("UTC") - self._package_started).total_seconds()
-        if self._intake.package.sessions >= PACKAGE_SESSIONS or age >= PACKAGE_SECONDS:
-            self._commit()
-        if self._stop.signal is not None:
-            self._commit()
-            self._stop.check()
-
-    def _sort_out(self) -> None:
-        if not self._intake.sort_out():
-            self._commit_package()
-            self._intake.sort_out()
-        self._report(
-            Progress(
-                self._intake.counts, self._expected, self._packages, self._feed.traffic.retries
+        self._packages.take(self._feed.windows(window, is_open_ended=is_open_ended))
+        if self._packages.has_ignored_filter:
+            self._packages.has_ignored_filter = False
+            self._notice(
+                "The API ignores the filter by updated_at: the whole listing was read without it, "
+                "and will be each run."
             )
+        self._packages.commit()
+
+    def _read_named(self) -> None:
+        """Sessions that were asked for by their ids."""
+        wanted = [bare_id(sid) for sid in self._filters.session_ids]
+        self._ask_by_list(wanted, with_insights=False)
+        session = self._feed.kinds[0]
+        if self._feed.tells_sessions_by_id:
+            self._packages.take(self._feed.by_id(self._packages.intake.unmet(session, wanted)))
+        self._packages.commit()
+        if unmet := self._packages.intake.unmet(session, wanted):
+            self._notice(f"{len(unmet):,} of the sessions asked for did not come: {unmet[0]}, ...")
+
+    def _ask_by_list(self, session_ids: list[str], *, with_insights: bool) -> None:
+        sessions = [Due(sid, LONG_AGO) for sid in session_ids]
+        requests = 2 * len(session_ids)
+        self._packages.take(self._feed.recheck(sessions, requests, with_insights=with_insights))
+        self._packages.commit()
+
+    def _read_rejected(self) -> None:
+        """Ask again for records that could not be read, unless this run has met them."""
+        for kind in self._feed.kinds:
+            rows = self._connection.execute(
+                "SELECT DISTINCT session_id FROM devin.rejected_records "
+                "ANTI JOIN devin.deleted_sessions USING (session_id) WHERE endpoint IN ?",
+                [list(kind.endpoints)],
+            ).fetchall()
+            unmet = self._packages.intake.unmet(kind, sorted(row[0] for row in rows))
+            if unmet and kind.endpoints[-1] != kind.endpoints[0]:
+                self._packages.take(self._feed.by_id(unmet))
+                self._packages.commit()
+            elif unmet:
+                self._ask_by_list(unmet, with_insights=False)
+
+    def _read_insights(self) -> None:
+        """What is owed; and, unless only news are read, the insights of every session read."""
+        if not (kind := self._insights_kind):
+            return
+        due = bookkeeping.due_insights(
+            self._connection,
+            self._feed.kinds,
+            (self._run.scope, self._filters),
+            with_all_met=self._run.mode != "incremental",
         )
-
-    def _commit(self) -> None:
-        """Commit everything taken so far, and the watermark that it has reached."""
-        reached = self._frontier.reached
-        self._sort_out()
-        self._commit_package(reached)
-
-    def _commit_package(self, reached: datetime | None = None) -> None:
-        package = self._intake.package
-        if package.parts:
-            self._merger = self._merger or Merger(self._connection, self._order.layout)
-            self._merger.land(package)
-        with transaction(self._connection):
-            is_changed = bool(
-                package.parts
-                and self._merger
-                and self._merger.merge(package, self._intake.observed_at)
+        self._packages.failed = {}
+        try:
+            self._packages.take(self._feed.insights(due))
+        except KeyRefused as error:
+            raise KeyRefused(f"{error} `--no-insights` loads the sessions alone.") from error
+        self._packages.commit()
+        self._summary.insights_failed = len(self._packages.failed)
+        self._forgive(kind)
+        if self._packages.failed:
+            session_id, said = next(iter(self._packages.failed.items()))
+            self._notice(
+                f"The insights of {self._summary.insights_failed:,} sessions could not be read and "
+                f"are asked for again by the next run; of {session_id}: {said}"
             )
-            if self._forget_healed() or is_changed:
-                self._connection.execute(
-                    "UPDATE bookkeeping.publication SET data_version = data_version + 1"
+
+    @property
+    def _insights_kind(self) -> Kind | None:
+        return next((kind for kind in self._feed.kinds[1:]), None)
+
+    def _forgive(self, kind: Kind) -> None:
+        """A session of the list whose insights answer 404 has none; the re-check asks again."""
+        if self._packages.missing:
+            with transaction(self._connection):
+                bookkeeping.owes_nothing(self._connection, self._packages.missing)
+            log.info("%s: %s sessions without", kind.name, len(self._packages.missing))
+            self._packages.missing = []
+
+    def _recheck(self) -> None:
+        """Ask again for sessions that can change without their `updated_at` moving."""
+        requests = self._order.recheck_requests
+        if self._order.mode != "incremental" or not requests:
+            return
+        sessions = bookkeeping.unsettled(
+            self._connection,
+            self._filters,
+            self._packages.intake.observed_at,
+            requests * IDS_A_REQUEST,
+        )
+        with_insights = self._order.with_insights
+        self._packages.take(self._feed.recheck(sessions, requests, with_insights=with_insights))
+        self._packages.commit()
+        if self._feed.tells_sessions_by_id:
+            self._delete(self._packages.missing)
+        self._packages.missing = []
+
+    def _sweep(self) -> None:
+        """Ask by id for sessions that did not appear; only a 404 tells that one is no more."""
+        absent = bookkeeping.absent(self._connection, self._filters, self._window.since)
+        known = len(absent) + self._summary.counts.read
+        limit = known if self._order.is_confirmed else MOST_DELETED * known
+        missing: list[str] = []
+        for event in self._feed.by_id(absent):
+            self._packages.take([event])
+            if isinstance(event, Missing):
+                missing.append(event.session_id)
+            if len(missing) > limit:
+                self._packages.commit()
+                raise Refused(
+                    f"Of {known:,} sessions the API lists {known - len(absent):,}, and of the "
+                    f"others more than {MOST_DELETED:.0%} of all are unknown to it by id. Nothing "
+                    "was marked as deleted; `--yes` does it."
                 )
-            self._note_progress(reached)
-        self._packages += bool(package.parts)
-        self._intake.start_package()
-        self._package_started = pendulum.now("UTC")
+        self._packages.commit()
+        self._delete(missing)
 
-    def _forget_healed(self) -> bool:
-        """Sessions that were read leave the lists of the unreadable and of the deleted."""
-        left = 0
-        for table in ("rejected_records", "deleted_sessions"):
-            left += self._connection.execute(
-                f"DELETE FROM devin.{table} WHERE session_id IN "
-                "(SELECT session_id FROM met WHERE NOT is_rejected)"
-            ).fetchall()[0][0]
-        return bool(left)
-
-    def _note_progress(self, reached: datetime | None) -> None:
-        known = (self._summary.watermark_before, self._summary.watermark_after, reached)
-        self._summary.watermark_after = max((w for w in known if w), default=None)
-        counts, traffic = self._intake.counts, self._feed.traffic
-        values: dict[str, Any] = {
-            "watermark_after": self._summary.watermark_after,
-            "sessions_read": counts.read,
-            "sessions_new": counts.new,
-            "sessions_changed": counts.changed,
-            "sessions_unchanged": counts.unchanged,
-            "sessions_rejected": counts.rejected,
-            "windows": self._windows,
-            "windows_reread": self._reread,
-            "requests": traffic.requests,
-            "retries": traffic.retries,
-            "rate_limited": traffic.rate_limited,
-            "bytes_received": traffic.bytes_received,
-            "schema_drift": json_text(self._intake.drift) if self._intake.drift else None,
-        }
-        ledger.note(self._connection, self._run, values)
-
-    def _rejected_before(self) -> list[str]:
-        rows = self._connection.execute(
-            "SELECT DISTINCT session_id FROM devin.rejected_records ORDER BY last_seen_at"
-        ).fetchall()
-        return self._intake.unmet([row[0] for row in rows])
+    def _delete(self, session_ids: list[str]) -> None:
+        if not session_ids:
+            return
+        now = ledger.naive(self._packages.intake.observed_at)
+        with (
+            transaction(self._connection),
+            bookkeeping.given(self._connection, "gone", session_ids),
+        ):
+            self._connection.execute(
+                "INSERT INTO devin.deleted_sessions SELECT DISTINCT session_id, ? FROM gone "
+                "ANTI JOIN devin.deleted_sessions USING (session_id)",
+                [now],
+            )
+            bookkeeping.owes_nothing(self._connection, session_ids)
+            bookkeeping.note_change(self._connection)
+        self._summary.sessions_deleted += len(session_ids)
 
     def _unknown_sessions(self, total: int | None) -> int:
         """How many sessions the API has that the warehouse does not know; 0 if it does not say."""
         if total is None or not ledger.has_full_history(self._connection, self._run.scope):
             return 0
-        organizations = list(self._order.connection.filters.org_ids)
+        organizations = list(self._filters.org_ids)
         known: int = self._connection.execute(
-            "SELECT (SELECT count(*) FROM devin.sessions WHERE ? OR org_id IN ?) + "
-            "(SELECT count(*) FROM devin.rejected_records "
+            "SELECT (SELECT count(*) FROM devin.sessions "
+            "ANTI JOIN devin.deleted_sessions USING (session_id) WHERE ? OR org_id IN ?) + "
+            "(SELECT count(DISTINCT session_id) FROM devin.rejected_records "
             "ANTI JOIN devin.sessions USING (session_id))",
             [not organizations, organizations],
         ).fetchall()[0][0]
@@ -337,11 +358,15 @@ class _Loading:
         summary, traffic = self._summary, self._feed.traffic
         if traffic.replaced_surrogates:
             self._notice(f"{traffic.replaced_surrogates:,} lone surrogates in texts became U+FFFD.")
+        # sessions whose insights did not come are recorded as they are
+        owing = "SELECT session_id FROM bookkeeping.insights_owed"
+        record_states(self._connection, owing, self._packages.intake.observed_at)
         summary.rows = {table.name: self._count(table.name) for table in TABLES}
         summary.rejected_records = summary.rows["rejected_records"]
         ledger.finish(self._connection, self._run, summary.exit_code)
         summary.is_published = publish(self._connection, self._order.layout)
         summary.requests, summary.retries = traffic.requests, traffic.retries
+        summary.watermark_after = self._packages.watermark
         summary.watermarks = ledger.watermarks(self._connection)
         summary.seconds = (pendulum.now("UTC") - self._run.started_at).total_seconds()
 

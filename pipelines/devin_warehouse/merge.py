@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,11 +18,13 @@ import dlt
 import duckdb
 import pyarrow as pa
 
+from devin_warehouse.bookkeeping import CONTENT_HASHES, note_changes, owe_insights
+from devin_warehouse.history import record_pull_request_states, record_states
 from devin_warehouse.layout import Layout
-from devin_warehouse.ledger import naive
+from devin_warehouse.payloads import Kind
 from devin_warehouse.source import landing_source
-from devin_warehouse.tables import BY_NAME, TABLES, Table
-from devin_warehouse.work_file import CONTENT_HASHES
+from devin_warehouse.tables import BY_NAME, Owner, Table
+from devin_warehouse.work_file import quoted
 
 LANDING = "landing"
 # dlt reads config.toml from the working directory only: what safety depends on is set here
@@ -34,38 +36,9 @@ DLT_SETTINGS = {
     "LOAD__DELETE_COMPLETED_JOBS": "true",
 }
 REJECTED = BY_NAME["rejected_records"]
+LANDED = "SELECT session_id FROM landing.content_hashes WHERE payload = {kind}"
+ABOUT_TO_GO = f"{LANDED} INTERSECT SELECT session_id FROM bookkeeping.insights_owed"
 
-NEW_STATES = """
-INSERT INTO devin.session_versions BY NAME
-WITH states AS (
-    SELECT
-        s.session_id, s.updated_at, s.status, s.status_detail, s.acus_consumed,
-        count(*) FILTER (lower(p.pr_state) = 'open') AS open_pull_requests_count,
-        count(*) FILTER (lower(p.pr_state) = 'merged') AS merged_pull_requests_count,
-        count(*) FILTER (lower(p.pr_state) = 'closed') AS closed_pull_requests_count,
-        any_value(i.analysis_hash) AS analysis_hash
-    FROM devin.sessions s
-    JOIN landing.content_hashes USING (session_id)
-    LEFT JOIN devin.session_pull_requests p USING (session_id)
-    LEFT JOIN devin.insights i USING (session_id)
-    GROUP BY s.session_id, s.updated_at, s.status, s.status_detail, s.acus_consumed
-),
-keyed AS (SELECT sha256(to_json(states)::VARCHAR) AS version_key, states.* FROM states)
-SELECT keyed.*, ?::TIMESTAMP AS observed_at FROM keyed
-ANTI JOIN devin.session_versions USING (version_key)
-"""
-NEW_PULL_REQUEST_STATES = """
-INSERT INTO devin.pull_request_states BY NAME
-SELECT DISTINCT session_id, pr_url, pr_state, ?::TIMESTAMP AS first_observed_at
-FROM devin.session_pull_requests AS new
-SEMI JOIN landing.content_hashes USING (session_id)
-WHERE NOT EXISTS (
-    FROM devin.pull_request_states AS old
-    WHERE old.session_id = new.session_id
-        AND old.pr_url IS NOT DISTINCT FROM new.pr_url
-        AND old.pr_state IS NOT DISTINCT FROM new.pr_state
-)
-"""
 REJECTED_NEWS = """
 SELECT count(*) FROM landing.rejected_records
 ANTI JOIN devin.rejected_records USING (record_key, reason, record)
@@ -86,6 +59,7 @@ class Package:
     """Arrow tables that are to be committed together."""
 
     parts: dict[str, list[pa.Table]] = field(default_factory=dict)
+    kinds: set[str] = field(default_factory=set)
     sessions: int = 0
 
     def add(self, table: Table, rows: pa.Table) -> None:
@@ -105,12 +79,20 @@ class Package:
 class Merger:
     """Lands packages through dlt in the open work file and merges them."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        layout: Layout,
+        kinds: Sequence[Kind],
+        scope: str,
+    ) -> None:
         os.environ.update(DLT_SETTINGS)
         self._connection = connection
+        self._kinds = kinds
+        self._scope = scope
         # whatever an earlier run left pending has been superseded by what is read now
         shutil.rmtree(layout.dlt_folder, ignore_errors=True)
-        connection.execute(f"DROP SCHEMA IF EXISTS {LANDING} CASCADE")
+        self.forget()
         self._pipeline = dlt.pipeline(
             "devin_warehouse",
             pipelines_dir=str(layout.dlt_folder),
@@ -127,32 +109,54 @@ class Merger:
         self._pipeline.run(landing_source(filled), loader_file_format="parquet")
 
     def merge(self, package: Package, observed_at: datetime) -> bool:
-        """Replace the landed sessions whole, take note of their history; whether that changed data.
+        """Replace the landed sessions whole; whether that changed data.
 
-        A rejected record that was met again as it was is no change. To be called in a transaction.
-        Raises RuntimeError if what was landed is not the package.
+        To be called in a transaction; what is landed stays for those who look at it in there.
+        A rejected record that was met again as it was is no change. Raises RuntimeError if what was
+        landed is not the package.
         """
-        if package.rows(CONTENT_HASHES):
-            replaced = [table for table in TABLES if table.owner and table.name in package.parts]
-            for table in replaced:
-                self._replace(f"devin.{table.name}", table, package.rows(table))
-            hashes = package.rows(CONTENT_HASHES)
-            self._replace("bookkeeping.content_hashes", CONTENT_HASHES, hashes)
-            for statement in (NEW_STATES, NEW_PULL_REQUEST_STATES):
-                self._connection.execute(statement, [naive(observed_at)])
         is_changed = bool(package.rows(CONTENT_HASHES))
+        if is_changed:
+            for kind in (kind for kind in self._kinds if kind.name in package.kinds):
+                self._merge_kind(package, kind, observed_at)
+            self._insert("bookkeeping.content_hashes", CONTENT_HASHES, package)
+            note_changes(self._connection, observed_at)
         if package.rows(REJECTED):
             is_changed |= bool(self._connection.execute(REJECTED_NEWS).fetchall()[0][0])
             for statement in (REJECTED_AGAIN, REJECTED_FIRST):
                 self._connection.execute(statement)
-        self._connection.execute(f"DROP SCHEMA {LANDING} CASCADE")
         return is_changed
 
-    def _replace(self, target: str, table: Table, expected: int) -> None:
+    def forget(self) -> None:
+        """Drop what has been landed."""
+        self._connection.execute(f"DROP SCHEMA IF EXISTS {LANDING} CASCADE")
+
+    def _merge_kind(self, package: Package, kind: Kind, observed_at: datetime) -> None:
+        """Replace the rows of one kind's sessions; those of v3 owe their insights from then on.
+
+        A state whose insights never came is recorded before it goes.
+        """
+        landed = LANDED.format(kind=quoted(kind.name))
+        is_owing = Owner.SESSION in kind.owners and len(self._kinds) > 1
+        if is_owing:
+            before = ABOUT_TO_GO.format(kind=quoted(kind.name))
+            record_states(self._connection, before, observed_at)
+        for table in kind.tables:
+            self._delete(f"devin.{table.name}", landed)
+            self._insert(f"devin.{table.name}", table, package)
+        self._delete("bookkeeping.content_hashes", landed, f"payload = {quoted(kind.name)}")
+        if is_owing:
+            owe_insights(self._connection, kind, self._scope)
+        if Owner.SESSION in kind.owners:
+            record_pull_request_states(self._connection, landed, observed_at)
+
+    def _delete(self, target: str, landed: str, condition: str = "true") -> None:
         self._connection.execute(
-            f"DELETE FROM {target} WHERE session_id IN "
-            f"(SELECT session_id FROM {LANDING}.{CONTENT_HASHES.name})"
+            f"DELETE FROM {target} WHERE {condition} AND session_id IN ({landed})"
         )
+
+    def _insert(self, target: str, table: Table, package: Package) -> None:
+        expected = package.rows(table)
         if not expected:
             return
         inserted = self._connection.execute(
@@ -160,15 +164,3 @@ class Merger:
         ).fetchall()
         if inserted != [(expected,)]:
             raise RuntimeError(f"{table.name}: {expected} rows were to be merged, not {inserted}")
-
-
-def content_hash_rows(payload: str, hashes: Iterable[tuple[str, str]]) -> pa.Table:
-    """The rows of `bookkeeping.content_hashes` for (session_id, content_hash) pairs."""
-    pairs = list(hashes)
-    return pa.table(
-        {
-            "session_id": pa.array([session for session, _ in pairs], pa.string()),
-            "payload": pa.array([payload] * len(pairs), pa.string()),
-            "content_hash": pa.array([content for _, content in pairs], pa.string()),
-        }
-    )

@@ -36,10 +36,15 @@ SETTINGS = {
             "Where the API is: https, or loopback.",
             "DEVIN_BASE_URL",
         ),
-        Setting("api", "auto", "API version: auto (by the key's prefix) or v2."),
+        Setting("api", "auto", "API version: v2, v3, or auto, by the key's prefix."),
         Setting("initial_since", "", "A first load of recent history only, from this time on."),
         Setting("overlap", "1h", "How far behind the watermark a run starts; at least 5m."),
         Setting("concurrency", 8, "Requests in flight at most."),
+        Setting(
+            "recheck_requests",
+            20,
+            "Requests a run at most for the re-check of unsettled sessions.",
+        ),
         Setting("wait", "0s", "How long to wait for another load to end."),
     )
 }
@@ -62,7 +67,8 @@ def api_key(environment: str | None) -> str:
     if not key:
         raise KeyRefused(
             "There is no API key: set DEVIN_API_KEY, or sources.devin.api_key in "
-            ".dlt/secrets.toml, to the personal key (apk_user_...) of an enterprise admin."
+            ".dlt/secrets.toml, to a service user's key (cog_..., API v3) or the personal key "
+            "(apk_user_..., API v2) of an enterprise admin."
         )
     return str(key)
 

@@ -91,6 +91,14 @@ def cuts(samples: Sequence[tuple[int, Sequence[datetime]]], pieces: int) -> list
     return [_interpolate(known, last * piece / pieces) for piece in range(1, pieces)]
 
 
+def cuts_by_count(known: Sequence[tuple[int, datetime]], total: int, pieces: int) -> list[datetime]:
+    """Instants that cut a listing of `total` sessions into about `pieces` equal parts.
+
+    `known`: how many sessions are older than each of some instants; both rise.
+    """
+    return [_interpolate(known, total * piece / pieces) for piece in range(1, pieces)]
+
+
 def _reversed(
     stretches: Sequence[tuple[int, list[datetime]]],
 ) -> list[tuple[int, list[datetime]]]:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import duckdb
 
+from devin_warehouse.bookkeeping import BOOKKEEPING, OWE_WHAT_IS_NOT_THERE
 from devin_warehouse.errors import Locked, Misuse, OutOfResources, WarehouseError
 from devin_warehouse.layout import Layout, local_resources
-from devin_warehouse.tables import BY_NAME, SCHEMA, TABLES, Column, Table, Type
+from devin_warehouse.tables import BY_NAME, SCHEMA, TABLES, Table
 
 STORAGE_VERSION = "v1.5.0"
 NO_ROOM = (
@@ -29,29 +30,6 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "1GB",
     "preserve_insertion_order": False,
 }
-
-CONTENT_HASHES = Table(
-    "content_hashes",
-    ("session_id",),
-    "The content of each session as last merged, to tell what has changed.",
-    (
-        Column("session_id", Type.TEXT, "The session."),
-        Column("payload", Type.TEXT, "Which of the API's payloads."),
-        Column("content_hash", Type.TEXT, "sha256 of the payload, whatever the order of its keys."),
-    ),
-)
-PUBLICATION = Table(
-    "publication",
-    ("target",),
-    "One row: how far the data have come, and what was published last.",
-    (
-        Column("data_version", Type.BIGINT, "Commits that changed data so far."),
-        Column("published_version", Type.BIGINT, "data_version of the published copy."),
-        Column("published_at", Type.TIMESTAMP, "When it was published, UTC."),
-        Column("target", Type.TEXT, "Its file name."),
-        Column("software_version", Type.TEXT, "Who published it."),
-    ),
-)
 
 
 @contextmanager
@@ -134,7 +112,7 @@ def quoted(text: str | Path) -> str:
 
 def _all_tables() -> Iterable[tuple[str, Table]]:
     yield from ((SCHEMA, table) for table in TABLES)
-    yield from (("bookkeeping", table) for table in (CONTENT_HASHES, PUBLICATION))
+    yield from (("bookkeeping", table) for table in BOOKKEEPING)
 
 
 def _columns(
@@ -183,6 +161,7 @@ def _seed(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
                 f"INSERT INTO work.{SCHEMA}.{table.name} ({names}) "
                 f"SELECT {names} FROM published.{SCHEMA}.{table.name}"
             )
+    connection.execute(OWE_WHAT_IS_NOT_THERE)
     connection.execute("DETACH published")
 
 

@@ -21,8 +21,10 @@ STARTED = time.perf_counter()
 
 from devin_warehouse import intake, merge  # noqa: E402 the imports are timed too
 from devin_warehouse import load as loading  # noqa: E402
-from devin_warehouse.feed import Connection, Event, Feed  # noqa: E402
+from devin_warehouse.events import Event  # noqa: E402
+from devin_warehouse.feed import Connection, Feed, version_of  # noqa: E402
 from devin_warehouse.layout import Layout  # noqa: E402
+from devin_warehouse.plan import Order  # noqa: E402
 
 SECONDS: defaultdict[str, float] = defaultdict(float)
 
@@ -65,13 +67,14 @@ def main() -> None:
     arguments = parser.parse_args()
     Feed.windows = clocked_windows(Feed.windows)  # type: ignore[method-assign]
     clocked(intake.Intake, "sort_out", "sorting out")
-    clocked(intake, "explode_records", "exploding")
+    clocked(intake, "explode", "exploding")
     clocked(merge.Merger, "land", "landing by dlt")
     clocked(merge.Merger, "merge", "merging")
     clocked(loading, "publish", "publishing")
     SECONDS["imports"] = time.perf_counter() - STARTED
-    connection = Connection(arguments.base_url, os.environ["DEVIN_API_KEY"])
-    loading.load(loading.Order(Layout.of(arguments.database), connection))
+    key = os.environ["DEVIN_API_KEY"]
+    connection = Connection(arguments.base_url, key, version=version_of("auto", key))
+    loading.load(Order(Layout.of(arguments.database), connection))
     SECONDS["sorting out"] -= SECONDS["exploding"]
     total = time.perf_counter() - STARTED
     json.dump({**SECONDS, "rest": total - sum(SECONDS.values()), "all": total}, sys.stdout)

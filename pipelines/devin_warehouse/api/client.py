@@ -1,7 +1,7 @@
 """The only module that does HTTP: key, retries, the brake, and what an answer means.
 
-Statuses (facts on the API, §3.2): 401 and 403 refuse the key, 404 says that an id is unknown,
-422 that the request is invalid; none of them is tried again. 408, 425, 429, 5xx, broken
+Statuses (facts on the API, §3.2): 401 and 403 refuse the key, 404 says that an id or a path is
+unknown, 422 that the request is invalid; none of them is tried again. 408, 425, 429, 5xx, broken
 connections and bodies that are no JSON are tried again, with exponential back-off and full jitter,
 until attempts or time run out.
 """
@@ -104,7 +104,9 @@ class Client:
     def __post_init__(self) -> None:
         self._brake = Brake(self.clock)
 
-    async def get(self, path: str, params: Params | None = None) -> Any:  # noqa: ANN401
+    async def get(
+        self, path: str, params: Params | None = None, *, attempts: int = ATTEMPTS
+    ) -> Any:  # noqa: ANN401
         """The JSON body of a 200 answer.
 
         Raises KeyRefused, NotFound, ContractBroken (any other refusal, a redirect, a body that is
@@ -112,7 +114,7 @@ class Client:
         """
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_TryAgain),
-            stop=stop_any(stop_after_attempt(ATTEMPTS), stop_after_delay(PATIENCE_SECONDS)),
+            stop=stop_any(stop_after_attempt(attempts), stop_after_delay(PATIENCE_SECONDS)),
             wait=wait_random_exponential(multiplier=0.5, max=20),
             sleep=self.clock.sleep,
             reraise=True,

@@ -9,10 +9,11 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from . import v2
+from . import v2, v3
 from .control import Control
 from .faults import Faults
 from .gate import Gate, RequestLog
+from .lists import Lists
 from .world import World
 
 
@@ -25,7 +26,10 @@ def create_app(
     endpoint, such as `GET /v2/enterprise/sessions/insights`.
     """
     faults = faults if faults is not None else Faults()
-    api_routes = [*v2.Endpoints(world, faults, keys).routes()]
+    # One index over the world for both versions, which also churn it alike.
+    lists = Lists(world, faults)
+    versions = (v2.Endpoints(world, faults, lists, keys), v3.Endpoints(world, faults, lists, keys))
+    api_routes = [route for endpoints in versions for route in endpoints.routes()]
     log = RequestLog(api_routes)
     app = Starlette(
         routes=[*api_routes, *Control(world, faults, log).routes()],

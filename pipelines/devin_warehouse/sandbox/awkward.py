@@ -11,8 +11,12 @@ from typing import Any
 from .sessions import (
     ActionItem,
     Analysis,
+    Classification,
     FeedbackItem,
     Issue,
+    NoteUsage,
+    Path,
+    Payload,
     PullRequest,
     SuggestedPrompt,
     TimelineEvent,
@@ -30,7 +34,7 @@ _UNKNOWN: dict[str, Any] = {
 }
 
 # A path into a v2 record, and a value that the schema forbids there.
-WRONG_VALUES: tuple[tuple[tuple[str | int, ...], Any], ...] = (
+WRONG_VALUES: tuple[tuple[Path, Any], ...] = (
     (("acus_consumed",), "12.5"),
     (("tags",), {"0": "bug-fix"}),
     (("pull_requests",), "https://github.com/acme/ledger/pull/1"),
@@ -53,16 +57,69 @@ WRONG_VALUES: tuple[tuple[tuple[str | int, ...], Any], ...] = (
     (("session_analysis", "issues", 0, "impact"), {"level": "High"}),
 )
 
+# The same for v3: which of its two payloads, a path into it, and the value.
+WRONG_VALUES_V3: tuple[tuple[Payload, Path, Any], ...] = (
+    ("item", ("acus_consumed",), "12"),
+    ("insights", ("analysis",), ["issues"]),
+    ("item", ("tags",), {}),
+    ("insights", ("num_user_messages",), "3"),
+    ("item", ("created_at",), "yesterday"),
+    ("insights", ("analysis", "issues"), {"issue": "not in a list"}),
+    ("item", ("is_archived",), "no"),
+    ("insights", ("analysis", "timeline", 0), "Started repository setup"),
+    ("item", ("child_session_ids",), {"a": 1}),
+    ("insights", ("analysis", "classification"), "bug_fixing"),
+    ("item", ("pull_requests",), "https://github.com/acme/ledger/pull/1"),
+    ("insights", ("analysis", "classification", "confidence"), "high"),
+    ("item", ("pull_requests", 0, "pr_state"), {"merged": True}),
+    ("insights", ("analysis", "note_usage"), ["note-1"]),
+    ("item", ("category",), 5),
+    ("insights", ("analysis", "note_usage", "good_usages"), {"note_id": "note-1"}),
+    ("item", ("status",), {"name": "exit"}),
+    ("insights", ("analysis", "classification", "programming_languages"), [1]),
+    ("item", ("title",), 404),
+    ("insights", ("analysis", "suggested_prompt"), "Fix the bug, but better"),
+    ("item", ("pull_requests", 0, "pr_url"), 12),
+    ("insights", ("num_devin_messages",), [7]),
+    ("item", ("tags", 0), 5),
+    ("insights", ("session_size",), 3),
+    ("item", ("user_id",), ["user_1"]),
+    ("insights", ("is_advanced",), "yes"),
+    ("item", ("org_id",), 7),
+    ("insights", ("analysis", "suggested_prompt", "feedback_items", 0, "details"), ["a"]),
+    ("item", ("status_detail",), False),
+    ("insights", ("analysis", "classification", "category"), 9),
+    ("item", ("origin",), {"kind": "webapp"}),
+    ("insights", ("analysis", "action_items", 0, "type"), 7),
+    ("item", ("subcategory",), []),
+    ("insights", ("analysis", "issues", 0, "id"), {"number": 1}),
+    ("item", ("parent_session_id",), 1),
+    ("insights", ("analysis", "timeline", 0, "color"), 255),
+    ("item", ("url",), False),
+    ("insights", ("analysis", "note_usage", "bad_usages", 0, "reason"), {"why": "outdated"}),
+    ("item", ("playbook_id",), ["playbook-1"]),
+    ("insights", ("analysis", "classification", "tools_and_frameworks"), "Gradle"),
+)
+
 
 def full_analysis(extra: dict[str, Any] | None = None) -> Analysis:
     """An analysis with one element in every list; `extra` goes to every level."""
     more = extra or {}
     feedback = FeedbackItem("Prompt too vague", "Fix it", "Say what", "issue_1", dict(more))
+    languages, tools = ["Python"], ["FastAPI"]
     return Analysis(
         issues=[Issue("Missing variables", "High", "Configuration", "issue_1", extra=dict(more))],
-        timeline=[TimelineEvent("Started", "Devin cloned the repository", extra=dict(more))],
+        timeline=[
+            TimelineEvent("Started", "Devin cloned the repository", "blue", extra=dict(more))
+        ],
         action_items=[ActionItem("Configure them", "machine_setup", "issue_1", dict(more))],
         suggested_prompt=SuggestedPrompt("Fix it", "Fix the login", [feedback], dict(more)),
+        classification=Classification("bug_fixing", 0.75, languages, tools, dict(more)),
+        note_usages=[
+            NoteUsage("note-1", "Use make", "It builds", is_good=True, extra=dict(more)),
+            NoteUsage("note-2", "Use the vault", "It has moved", is_good=False, extra=dict(more)),
+        ],
+        note_usage_extra=dict(more),
         extra=dict(more),
     )
 
@@ -109,6 +166,8 @@ def _awkward_pull_requests() -> Iterator[dict[str, Any]]:
 
 def _awkward_shapes() -> Iterator[dict[str, Any]]:
     yield {"title": "an analysis of nothing", "analysis": Analysis()}
+    empty = Analysis(classification=Classification("", 0), note_usages=[])
+    yield {"title": "an analysis of empty objects", "analysis": empty}
     nulls = SuggestedPrompt("", "", [FeedbackItem(None, None, None, None)])
     yield {"title": "an analysis of nulls", "analysis": Analysis(suggested_prompt=nulls)}
     yield {
@@ -121,6 +180,14 @@ def _awkward_shapes() -> Iterator[dict[str, Any]]:
     yield {"title": None, "user_id": None, "absent": ("title", "user_id")}
     yield {"title": "times with an offset", "utc_offset_hours": 5.5, "acus_consumed": 0.1 + 0.2}
     yield {"title": "a tiny fraction", "utc_offset_hours": -8, "acus_consumed": 1e-9}
+    yield {
+        "title": "words that only newer documentation knows",
+        "origin": "code_scan",
+        "category": "production_investigation",
+        "subcategory": "",
+        "child_session_ids": [f"devin-{'1' * 32}", "1" * 32, ""],
+        "structured_output": {"deep": [{"a": None, "é\x00": [1e300, 2**70]}], "": {}},
+    }
     yield {"title": "an orphan", "parent_session_id": f"devin-{'0' * 32}"}
 
 

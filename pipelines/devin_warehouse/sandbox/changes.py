@@ -1,14 +1,20 @@
-"""The kinds of change that `World.change` cycles through; each shows in a session's record."""
+"""The kinds of change that a world cycles through; each shows in what the API tells of a session.
+
+`CHANGES` show in v2 and v3, `V3_CHANGES` in v3 only. Those of `SILENT_CHANGES` happen without
+`updated_at` moving; v2 does not show all of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from . import vocabulary as words
 from .inventor import Inventor, status_detail
 from .sessions import ActionItem, FeedbackItem, Issue, Session, TimelineEvent
+
+ApiVersion = Literal["v2", "v3"]
 
 _LIVE_STATUSES = ("new", "claimed", "running", "suspended", "resuming")
 _STATUSES = ("running", "exit", "error", "suspended", "resuming")
@@ -23,15 +29,20 @@ class Change(NamedTuple):
 
 
 def list_of(session: Session, name: str) -> list[Any] | None:
-    """One of the six lists of a session; None where it cannot have one."""
+    """One of the lists of a session; None where it cannot have one."""
     if name in ("tags", "pull_requests"):
         return list_attribute(session, name)
-    if session.analysis is None:
+    analysis = session.analysis
+    if analysis is None:
         return None
+    if name == "note_usages":
+        return analysis.note_usages
+    owner: object = analysis
     if name == "feedback_items":
-        prompt = session.analysis.suggested_prompt
-        return None if prompt is None else prompt.feedback_items
-    return list_attribute(session.analysis, name)
+        owner = analysis.suggested_prompt
+    elif name in ("programming_languages", "tools_and_frameworks"):
+        owner = analysis.classification
+    return None if owner is None else list_attribute(owner, name)
 
 
 def list_attribute(owner: object, name: str) -> list[Any]:
@@ -61,7 +72,17 @@ def _element(rng: Random, inventor: Inventor, session: Session, name: str) -> ob
     return FeedbackItem(summary, None, task.write(details))
 
 
-def _list_changes(name: str) -> tuple[Change, Change, Change]:
+def _v3_element(rng: Random, inventor: Inventor, session: Session, name: str) -> object:
+    if name == "note_usages":
+        return inventor.note_usage(rng.randrange(len(words.NOTES)))
+    repository = inventor.task(rng, session.org_id, 0.4).repository
+    is_tool = name == "tools_and_frameworks"
+    return f"{repository.tools[0] if is_tool else repository.language} {rng.randint(2, 99)}"
+
+
+def _list_changes(
+    name: str, element: Callable[[Random, Inventor, Session, str], object] = _element
+) -> tuple[Change, Change, Change]:
     def has(session: Session, least: int) -> bool:
         elements = list_of(session, name)
         return elements is not None and len(elements) >= least
@@ -69,7 +90,7 @@ def _list_changes(name: str) -> tuple[Change, Change, Change]:
     def grow(rng: Random, inventor: Inventor, session: Session) -> None:
         elements = list_of(session, name)
         if elements is not None:
-            new = [_element(rng, inventor, session, name) for _ in range(rng.randint(1, 2))]
+            new = [element(rng, inventor, session, name) for _ in range(rng.randint(1, 2))]
             elements.extend(new)
 
     def cut(session: Session, length: int) -> None:
@@ -126,6 +147,43 @@ def _burn_acus(rng: Random, _inventor: Inventor, session: Session) -> None:
     session.acus_consumed = round(grown, 4) if isinstance(grown, float) else grown
 
 
+def _categorise(rng: Random, _inventor: Inventor, session: Session) -> None:
+    others = [work for work in words.WORK if work[0] != session.category]
+    session.category, subcategories, _ = rng.choice(others)
+    session.subcategory = rng.choice(subcategories)
+
+
+def _change_detail(rng: Random, _inventor: Inventor, session: Session) -> None:
+    details = words.RUNNING_DETAILS if session.status == "running" else words.SUSPENSIONS
+    session.status_detail = rng.choice([d for d in details if d != session.status_detail])
+
+
+def _archive(_rng: Random, _inventor: Inventor, session: Session) -> None:
+    session.is_archived = True
+
+
+def _flip_archived(_rng: Random, _inventor: Inventor, session: Session) -> None:
+    session.is_archived = not session.is_archived
+
+
+def _add_child(rng: Random, _inventor: Inventor, session: Session) -> None:
+    """One that no list tells of: another session would change with it otherwise."""
+    session.child_session_ids.append(f"{rng.getrandbits(128):032x}")
+
+
+def _has_classification(session: Session) -> bool:
+    return session.analysis is not None and session.analysis.classification is not None
+
+
+def _remove_classification(_rng: Random, _inventor: Inventor, session: Session) -> None:
+    if session.analysis:
+        session.analysis.classification = None
+
+
+def _has_open_pull_request(session: Session) -> bool:
+    return any(each.state == "open" for each in session.pull_requests)
+
+
 def _always(_session: Session) -> bool:
     return True
 
@@ -147,13 +205,40 @@ CHANGES: tuple[Change, ...] = (
     Change("analysis replaced", lambda s: s.analysis is not None, _analyse_again),
     Change("analysis removed", lambda s: s.analysis is not None, _forget_analysis),
     Change("suggested_prompt removed", _has_suggested_prompt, _remove_suggested_prompt),
-    Change(
-        "pull request merged", lambda s: any(p.state == "open" for p in s.pull_requests), _merge
-    ),
+    Change("pull request merged", _has_open_pull_request, _merge),
     Change("status changed", lambda s: s.status in _LIVE_STATUSES, _change_status),
     Change("title changed", _always, _retitle),
     Change("ACUs grown", _always, _burn_acus),
 )
 
+V3_CHANGES: tuple[Change, ...] = (
+    Change("category set", _always, _categorise),
+    Change("status_detail changed", lambda s: s.status in ("running", "suspended"), _change_detail),
+    Change("archived", lambda s: not s.is_archived, _archive),
+    Change("child added", _always, _add_child),
+    *(
+        change
+        for name in ("note_usages", "programming_languages", "tools_and_frameworks")
+        for change in _list_changes(name, _v3_element)
+    ),
+    Change("classification removed", _has_classification, _remove_classification),
+)
+
+_SILENT_IN_V2 = (
+    Change("pull request merged", _has_open_pull_request, _merge),
+    Change("analysis generated", lambda s: s.analysis is None, _analyse),
+    Change("analysis regenerated", lambda s: s.analysis is not None, _analyse_again),
+    Change("ACUs grown", _always, _burn_acus),
+)
+SILENT_CHANGES: dict[ApiVersion, tuple[Change, ...]] = {
+    "v2": _SILENT_IN_V2,
+    "v3": (
+        *_SILENT_IN_V2,
+        Change("category changed", _always, _categorise),
+        Change("is_archived flipped", _always, _flip_archived),
+    ),
+}
+
 NEW_SESSION = "new session"
 KINDS = (*(change.kind for change in CHANGES), NEW_SESSION)
+V3_KINDS = (*(change.kind for change in (*CHANGES, *V3_CHANGES)), NEW_SESSION)

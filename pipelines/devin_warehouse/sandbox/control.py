@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from .changes import ApiVersion
 from .faults import Faults
 from .gate import RequestLog
 from .world import World
@@ -32,6 +33,8 @@ class Control:
         for perform in (
             self.advance,
             self.change,
+            self.silent,
+            self.delete,
             self.faults,
             self.awkward,
             self.malformed,
@@ -64,9 +67,19 @@ class Control:
         return {"touched": len(touched), "clock": self._world.clock.now().isoformat()}
 
     def change(self, order: Order) -> dict[str, Any]:
-        """`{"count": 300}`: so many changes of all kinds."""
-        changed = self._world.change(_count(order))
+        """`{"count": 300}`: so many changes of all kinds; `{"version": "v3"}` has more kinds."""
+        changed = self._world.change(_count(order), _version(order, "v2"))
         return {"changed": [each._asdict() for each in changed]}
+
+    def silent(self, order: Order) -> dict[str, Any]:
+        """`{"count": 200, "unsettled": true}`: so many changes that leave `updated_at`."""
+        unsettled, version = bool(order.get("unsettled", True)), _version(order, "v3")
+        changed = self._world.change_silently(_count(order), unsettled=unsettled, version=version)
+        return {"changed": [each._asdict() for each in changed]}
+
+    def delete(self, order: Order) -> dict[str, Any]:
+        """`{"count": 50}`: deletes so many sessions."""
+        return {"deleted": self._world.delete_some(_count(order))}
 
     def faults(self, order: Order) -> dict[str, Any]:
         """Sets the switches named; answers with all of them."""
@@ -78,8 +91,8 @@ class Control:
         return {"added": self._world.add_awkward()}
 
     def malformed(self, order: Order) -> dict[str, Any]:
-        """`{"count": 3}`: adds so many malformed sessions."""
-        return {"added": self._world.add_malformed(_count(order))}
+        """`{"count": 3, "version": "v3"}`: adds so many that v3 tells malformed; v2 by default."""
+        return {"added": self._world.add_malformed(_count(order), _version(order, "v2"))}
 
     def heal(self, order: Order) -> dict[str, Any]:
         """Repairs the malformed; `{"moves_updated_at": false}` does so silently."""
@@ -92,3 +105,10 @@ def _count(order: Order) -> int:
     if not isinstance(count, int) or count < 0:
         raise ValueError(f"count: not a natural number: {count!r}")
     return count
+
+
+def _version(order: Order, default: ApiVersion) -> ApiVersion:
+    version: ApiVersion = order.get("version", default)
+    if version not in get_args(ApiVersion):
+        raise ValueError(f"version: not one of {get_args(ApiVersion)}: {version!r}")
+    return version

@@ -63,6 +63,12 @@ class Task:
             "language": self.repository.language,
         }
 
+    @property
+    def languages(self) -> list[str]:
+        """The repository's, and another one where the part is made of data."""
+        needs_queries = self.part in words.DATA_PARTS and self.repository.language != "SQL"
+        return [self.repository.language, *(["SQL"] if needs_queries else [])]
+
     def write(self, template: str) -> str:
         """Fills a template of the vocabulary."""
         return template.format_map(self._words)
@@ -205,26 +211,25 @@ class Inventor:
         """Session insights, as somebody asked for them after the session's work."""
         task = task or self.task(rng, session.org_id, 0.4)
         issues = _issues(rng, task)
-        repository = task.repository
         return Analysis(
             issues=issues,
             timeline=_timeline(rng, task, issues),
             action_items=_action_items(rng, task, issues),
             suggested_prompt=_suggested_prompt(rng, task, session),
             classification=Classification(
-                task.category, round(rng.uniform(0.4, 1), 2), [repository.language],
-                list(repository.tools),
+                task.category, round(rng.uniform(0.4, 1), 2), task.languages,
+                list(task.repository.tools),
             ),
             note_usages=self._note_usages(rng),
         )  # fmt: skip
 
-    def _note_usages(self, rng: Random) -> list[NoteUsage]:
-        """Of knowledge notes; notes at odd places are out of date and mislead."""
+    def _note_usages(self, rng: Random) -> list[NoteUsage] | None:
         drawn = rng.sample(range(len(words.NOTES)), rng.choice((0, 0, 1, 2)))
-        return [
-            NoteUsage(self.note_ids[place], *words.NOTES[place], is_good=place in (1, 2))
-            for place in drawn
-        ]
+        return [self.note_usage(place) for place in drawn] or None
+
+    def note_usage(self, place: int) -> NoteUsage:
+        """Of one of the knowledge notes; those at odd places are out of date and mislead."""
+        return NoteUsage(self.note_ids[place], *words.NOTES[place], is_good=place in (1, 2))
 
 
 def _status_at(rng: Random, age: timedelta) -> tuple[str, str | None]:

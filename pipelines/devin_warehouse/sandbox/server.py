@@ -9,12 +9,13 @@ from contextlib import suppress
 
 import uvicorn
 
-from . import v2
+from . import v2, v3
 from .app import create_app
 from .faults import Faults
 from .world import World
 
 SAMPLE_KEY = "apk_user_sandbox"
+SAMPLE_KEY_V3 = "cog_sandbox"
 
 
 class SandboxServer(uvicorn.Server):
@@ -35,7 +36,8 @@ class SandboxServer(uvicorn.Server):
             port = self.servers[0].sockets[0].getsockname()[1]
             self._announce(
                 f"Sandbox Devin API on http://{self.config.host}:{port} "
-                f"({len(self._world.sessions):,} sessions). Key: {SAMPLE_KEY}"
+                f"({len(self._world.sessions):,} sessions). "
+                f"Key: {SAMPLE_KEY} for v2, {SAMPLE_KEY_V3} for v3"
             )
 
 
@@ -50,7 +52,7 @@ def sandbox_server(
 
     `announce` gets the readiness line, which is printed by default.
     """
-    v2.encode_all(world)
+    _encode_all(world, faults)
     config = uvicorn.Config(
         create_app(world, faults),
         host=host,
@@ -72,6 +74,14 @@ def serve(
     # uvicorn has shut down in good order by the time it passes Ctrl-C on.
     with suppress(KeyboardInterrupt):
         sandbox_server(world, faults, host, port).run()
+
+
+def _encode_all(world: World, faults: Faults | None) -> None:
+    """Serialises every record beforehand, so that the first reader meets a fast server too."""
+    for session in world.sessions.values():
+        v2.encoded_record(session)
+        v3.encoded_item(session, faults)
+        v3.encoded_insights(session, faults)
 
 
 def _print(line: str) -> None:

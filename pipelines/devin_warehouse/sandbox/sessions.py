@@ -1,7 +1,7 @@
 """What the sandbox knows about a session: the union of everything v2 and v3 tell about one.
 
-Fields and their meaning follow the API's documentation; `v2.py` projects a session to the
-record its API version sends. Texts are invented.
+Fields and their meaning follow the API's documentation; `v2.py` and `v3.py` project a session to
+the records their API versions send. Texts are invented.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+Path = tuple[str | int, ...]
+Payload = Literal["item", "insights"]
 PullRequestSpelling = Literal["schema", "v3", "example", "stateless"]
+TERMINAL = ("exit", "error")
 
 
 @dataclass(slots=True)
@@ -85,6 +88,7 @@ class NoteUsage:
     message: str
     reason: str
     is_good: bool = True
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -95,18 +99,23 @@ class Classification:
     confidence: float
     programming_languages: list[str] = field(default_factory=list)
     tools_and_frameworks: list[str] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Analysis:
-    """Session insights: made when a user asks for them, so many sessions have none."""
+    """Session insights: made when a user asks for them, so many sessions have none.
+
+    `note_usages` is None where there is no `note_usage` at all.
+    """
 
     issues: list[Issue] = field(default_factory=list)
     timeline: list[TimelineEvent] = field(default_factory=list)
     action_items: list[ActionItem] = field(default_factory=list)
     suggested_prompt: SuggestedPrompt | None = None
     classification: Classification | None = None
-    note_usages: list[NoteUsage] = field(default_factory=list)
+    note_usages: list[NoteUsage] | None = None
+    note_usage_extra: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -116,7 +125,8 @@ class Session:
 
     `absent` names optional keys that its records leave out, `utc_offset_hours` is the zone in
     which v2 writes its times, `wrong` a path into the v2 record and the value of a wrong type
-    that stands there. `encoded` holds its serialised records until it changes.
+    that stands there, `wrong_v3` the same for one of the two payloads of v3. `encoded` holds its
+    serialised records until it changes.
     """
 
     session_id: str
@@ -148,7 +158,8 @@ class Session:
     extra: dict[str, Any] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     utc_offset_hours: float = 0
-    wrong: tuple[tuple[str | int, ...], object] | None = None
+    wrong: tuple[Path, object] | None = None
+    wrong_v3: tuple[Payload, Path, object] | None = None
     encoded: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -162,3 +173,21 @@ class Session:
         effort = self.acus_consumed + (self.num_user_messages + self.num_devin_messages) / 10
         limits = (("xs", 2), ("s", 6), ("m", 14), ("l", 30))
         return next((size for size, limit in limits if effort < limit), "xl")
+
+    @property
+    def repo_names(self) -> list[str]:
+        """v3, newer: the repositories of its pull requests; how they are written is invented."""
+        paths = [each.url.partition("//")[2].split("/") for each in self.pull_requests]
+        return sorted({"/".join(path[1:3]) for path in paths if len(path) > 2})
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether it is sure to be one that can change without its `updated_at` moving."""
+        is_in_review = any(each.state == "open" for each in self.pull_requests)
+        return self.status not in TERMINAL or is_in_review or self.analysis is None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is sure not to be; a pull request of an unknown state leaves it open."""
+        is_reviewed = all(each.state in ("merged", "closed") for each in self.pull_requests)
+        return self.status in TERMINAL and is_reviewed and self.analysis is not None

@@ -121,6 +121,9 @@ PARTS = (
     "price calculator",
 )
 
+# Work on these needs queries as well.
+DATA_PARTS = ("invoice export", "search index", "audit trail", "CSV importer")
+
 VAGUE_PROMPTS = (
     "Fix the {part}.",
     "{part} is broken, please have a look",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain, cycle
 from random import Random
 from typing import NamedTuple
 
-from .awkward import WRONG_VALUES, awkward_sessions, full_analysis
-from .changes import CHANGES, NEW_SESSION, Change
+from .awkward import WRONG_VALUES, WRONG_VALUES_V3, awkward_sessions, full_analysis
+from .changes import CHANGES, NEW_SESSION, SILENT_CHANGES, V3_CHANGES, ApiVersion, Change
 from .clock import Clock, Duration, to_timedelta
 from .inventor import Inventor, creation_times
 from .life import live
@@ -17,6 +17,8 @@ from .sessions import PullRequest, Session
 
 # How far the clock moves from one change to the next.
 STEP = timedelta(milliseconds=10)
+# Until which age sessions are expected to change without their `updated_at` moving.
+_UNSETTLED_FOR = timedelta(days=35)
 _CHILD_SHARE = 0.06
 _FAMILY_REACH = 40
 
@@ -48,9 +50,14 @@ class World:
         self.seed = seed
         self.clock = Clock(now, tick=tick, skew=skew)
         self.sessions: dict[str, Session] = {}
+        self.deleted_org_ids: set[str] = set()
         self.revision = 0
         self._randoms: dict[str, Random] = {}
-        self._kinds = cycle((*CHANGES, None))
+        self._kinds: dict[ApiVersion, Iterator[Change | None]] = {
+            "v2": cycle((*CHANGES, None)),
+            "v3": cycle((*CHANGES, *V3_CHANGES, None)),
+        }
+        self._silent_kinds = {name: cycle(kinds) for name, kinds in SILENT_CHANGES.items()}
         self._births_per_day = 1.5 * sessions / span_days
         self._populate(sessions, timedelta(days=span_days))
 
@@ -124,6 +131,19 @@ class World:
         del self.sessions[session_id]
         self.revision += 1
 
+    def delete_some(self, count: int) -> list[str]:
+        """Deletes so many sessions, drawn by chance; returns their ids."""
+        drawn = self._draw("delete", count)
+        for session_id in drawn:
+            self.delete(session_id)
+        return drawn
+
+    def delete_organization(self, org_id: str) -> list[str]:
+        """Lists leave its sessions out unless asked for; by id they still answer. Their ids."""
+        self.deleted_org_ids.add(org_id)
+        self.revision += 1
+        return [key for key, session in self.sessions.items() if session.org_id == org_id]
+
     def advance(self, duration: Duration) -> list[str]:
         """Moves the clock, lets life happen meanwhile, and returns the ids of touched sessions.
 
@@ -152,16 +172,17 @@ class World:
             born.append(session.session_id)
         return born
 
-    def change(self, count: int) -> list[Changed]:
+    def change(self, count: int, version: ApiVersion = "v2") -> list[Changed]:
         """Makes `count` changes, cycling through every kind, each of another session if it can.
 
-        Kinds that no session is fit for are passed over. The cycle goes on in the next call.
+        Kinds that no session is fit for are passed over. The cycle goes on in the next call; each
+        version has its own, v3's with kinds that v2 does not show.
         """
-        rng = self._random("change")
+        rng = self._random("change" if version == "v2" else f"change {version}")
         untouched = list(self.sessions)
         done: list[Changed] = []
         while len(done) < count:
-            change = next(self._kinds)
+            change = next(self._kinds[version])
             if change is None:
                 done.append(self._begin(rng))
             elif session := self._pick(rng, untouched, change):
@@ -178,24 +199,55 @@ class World:
 
     def _pick(self, rng: Random, untouched: list[str], change: Change) -> Session | None:
         """A session fit for the change, taken from the untouched ones while they last."""
-        place = _find(rng, untouched, lambda key: change.is_possible(self.sessions[key]))
-        if place is not None:
-            untouched[place], untouched[-1] = untouched[-1], untouched[place]
-            return self.sessions[untouched.pop()]
-        everyone = list(self.sessions)
-        place = _find(rng, everyone, lambda key: change.is_possible(self.sessions[key]))
-        return None if place is None else self.sessions[everyone[place]]
+        return self._take(rng, untouched, change) or self._take(rng, list(self.sessions), change)
+
+    def _take(self, rng: Random, keys: list[str], change: Change) -> Session | None:
+        """A session fit for the change, taken from those of the keys."""
+        place = _find(rng, keys, lambda key: change.is_possible(self.sessions[key]))
+        if place is None:
+            return None
+        keys[place], keys[-1] = keys[-1], keys[place]
+        return self.sessions[keys.pop()]
+
+    def change_silently(
+        self, count: int, *, unsettled: bool = True, version: ApiVersion = "v3"
+    ) -> list[Changed]:
+        """Makes `count` changes that leave `updated_at`, cycling through their kinds.
+
+        Each is of another session: of the young unsettled ones, or of the settled ones of any
+        age. Fewer where there are no more of them. `version="v2"` has only what v2 shows.
+        """
+        rng = self._random("silence")
+        untouched = [key for key, s in self.sessions.items() if self._may_change(s, unsettled)]
+        done: list[Changed] = []
+        passed_over = 0
+        while len(done) < count and passed_over < len(SILENT_CHANGES[version]):
+            change = next(self._silent_kinds[version])
+            if session := self._take(rng, untouched, change):
+                change.happen(rng, self._inventor, session)
+                self.mark(session)
+                done.append(Changed(session.session_id, change.kind))
+            passed_over = 0 if session else passed_over + 1
+        return done
+
+    def _may_change(self, session: Session, unsettled: bool) -> bool:
+        if not unsettled:
+            return session.is_settled
+        is_young = self.clock.now() - session.created_at < _UNSETTLED_FOR
+        return is_young and session.is_unsettled
 
     def touch(self, count: int) -> dict[str, datetime]:
         """Updates so many random sessions now; returns the `updated_at` each had before."""
-        session_ids = list(self.sessions)
-        drawn = self._random("touch").sample(session_ids, min(count, len(session_ids)))
         before = {}
-        for session_id in drawn:
+        for session_id in self._draw("touch", count):
             session = self.sessions[session_id]
             before[session_id] = session.updated_at
             self.mark(session, self.clock.advance(STEP))
         return before
+
+    def _draw(self, purpose: str, count: int) -> list[str]:
+        session_ids = list(self.sessions)
+        return self._random(purpose).sample(session_ids, min(count, len(session_ids)))
 
     def same_instant(self, count: int, at: datetime | None = None) -> list[str]:
         """Adds so many sessions that share one `updated_at`: now, or the instant given."""
@@ -211,11 +263,11 @@ class World:
             added.append(session.session_id)
         return added
 
-    def add_malformed(self, count: int) -> list[str]:
-        """Adds sessions whose v2 record has a value of a wrong type, each another one in turn."""
-        return [self._add_malformed(number) for number in range(count)]
+    def add_malformed(self, count: int, version: ApiVersion = "v2") -> list[str]:
+        """Adds sessions of which that version tells a value of a wrong type, each another one."""
+        return [self._add_malformed(number, version) for number in range(count)]
 
-    def _add_malformed(self, number: int) -> str:
+    def _add_malformed(self, number: int, version: ApiVersion) -> str:
         rng = self._random("malformed")
         task = self._inventor.task(rng, self._inventor.org_ids[0], 0.4)
         session = self.add(
@@ -224,15 +276,18 @@ class World:
             tags=["malformed"],
             pull_requests=[PullRequest(self._inventor.pull_request(task).url, "open")],
             analysis=full_analysis(),
-            wrong=WRONG_VALUES[number % len(WRONG_VALUES)],
         )
+        if version == "v2":
+            session.wrong = WRONG_VALUES[number % len(WRONG_VALUES)]
+        else:
+            session.wrong_v3 = WRONG_VALUES_V3[number % len(WRONG_VALUES_V3)]
         return session.session_id
 
     def heal(self, *, moves_updated_at: bool = True) -> list[str]:
         """Repairs the malformed sessions; returns their ids."""
-        healed = [session for session in self.sessions.values() if session.wrong is not None]
+        healed = [s for s in self.sessions.values() if s.wrong or s.wrong_v3]
         for session in healed:
-            session.wrong = None
+            session.wrong = session.wrong_v3 = None
             self.mark(session, self.clock.advance(STEP) if moves_updated_at else None)
         return [session.session_id for session in healed]
 
