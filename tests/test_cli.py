@@ -47,6 +47,60 @@ def sandbox():
         yield base_url, faults
 
 
+def test_a_v3_key_loads_over_v3_and_a_dry_run_writes_nothing(run, sandbox, tmp_path, monkeypatch):
+    """What would be read is said beforehand: sessions, windows, requests."""
+    monkeypatch.setenv("DEVIN_API_KEY", "cog_secret123")
+    code, out, _ = run("load", "--base-url", sandbox[0], "--dry-run")
+    assert (code, "300 sessions" in out, "by the bulk list" in out) == (0, True, True)
+    assert list(tmp_path.iterdir()) == []
+    preview = json.loads(
+        run("load", "--base-url", sandbox[0], "--dry-run", "--log-format", "json")[1]
+    )
+    assert (preview["sessions"], preview["mode"]) == (300, "incremental")
+    code, out, _ = run("load", "--base-url", sandbox[0])
+    assert (code, "300 new" in out, "insights 300" in out) == (0, True, True)
+    monkeypatch.setenv("DEVIN_API_KEY", "apk_user_secret123")
+    code, _, err = run("load", "--base-url", sandbox[0])
+    assert (code, "v3 has been loaded" in err) == (2, True)
+
+
+def test_a_full_refresh_of_a_third_wants_to_be_confirmed(run, sandbox):
+    """Exit 10 and how to go on; `--yes` marks them."""
+    url, faults = sandbox
+    load = ("load", "--base-url", url)
+    assert run(*load)[0] == 0
+    faults.visible_share = 0.33
+    code, _, err = run(*load, "--full-refresh")
+    assert (code, "--yes" in err, err.count("\n")) == (10, True, 1)
+    code, out, _ = run(*load, "--full-refresh", "--yes")
+    assert (code, "marked as deleted" in out) == (0, True)
+    faults.visible_share = 1
+
+
+@pytest.mark.parametrize("key", ["apk_user_x", "cog_x"])
+def test_the_doctor_tells_what_a_key_can_do(run, sandbox, monkeypatch, key):
+    """Each endpoint, each filter, and what follows where something is missing."""
+    monkeypatch.setenv("DEVIN_API_KEY", key)
+    code, out, _ = run("doctor", "--base-url", sandbox[0])
+    assert (code, "NO" in out, out.count("answers") >= 2) == (0, False, True)
+    sandbox[1].update({"refused": ["insights", "session_insights"], "ignore_session_ids": True})
+    code, out, _ = run("doctor", "--base-url", sandbox[0])
+    is_v3 = key.startswith("cog_")
+    assert (code, "--no-insights" in out) == ((3, True) if is_v3 else (0, False))
+    assert "ignored, or in another form" in out
+    sandbox[1].update({"refused": [], "ignore_session_ids": False})
+
+
+@pytest.mark.parametrize(("key", "code"), [("cog_forbidden", 3), ("apk_user_forbidden", 3)])
+def test_the_doctor_names_the_permission_that_is_missing(run, sandbox, monkeypatch, key, code):
+    """And says that nothing can be loaded."""
+    monkeypatch.setenv("DEVIN_API_KEY", key)
+    ended, out, _ = run("doctor", "--base-url", sandbox[0])
+    assert ended == code
+    assert "Nothing can be loaded" in out
+    assert "ViewAccountSessions" in out or "enterprise admin" in out
+
+
 def test_load_and_status_tell_what_was_done(run, sandbox, tmp_path):
     """A first load, one that finds nothing new, and how that looks to people and monitors."""
     code, out, _ = run("load", "--base-url", sandbox[0])
@@ -115,6 +169,9 @@ def test_an_answer_that_breaks_the_contract(run, sandbox, monkeypatch):
         (["--base-url", "http://api.devin.ai"], "https"),
         (["--base-url", "ftp://localhost"], "https"),
         (["--api", "v9"], "v9"),
+        (["--tag", "a"], "--tag"),
+        (["--full-refresh", "--since", "2026-01-01"], "--full-refresh"),
+        (["--since", "2026-02-01", "--until", "2026-01-01"], "not before"),
         (["--database", "devin.duckdb"], "ambiguous"),
         (["--database", "nowhere/warehouse.duckdb"], "no folder"),
         (["--database", "o'brien.duckdb"], "dlt cannot load"),

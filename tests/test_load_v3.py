@@ -32,10 +32,10 @@ def test_every_kind_of_change_arrives_with_the_list_of_insights(make_warehouse):
 @pytest.mark.parametrize("answer", NO_LIST)
 def test_without_the_list_of_insights_each_changed_session_takes_a_request(make_warehouse, answer):
     """A list that does not answer like one is found out with a request, and not missed."""
-    warehouse = make_warehouse(400, version="v3", faults={"bulk_insights": answer})
+    warehouse = make_warehouse(120, version="v3", faults={"bulk_insights": answer})
     warehouse.load()
     assert warehouse.differences() == []
-    assert (warehouse.counts["insights"], warehouse.counts["by_id"]) == (1, 400)
+    assert (warehouse.counts["insights"], warehouse.counts["by_id"]) == (1, 120)
     warehouse.world.clock.advance(HOUR * 48)
     changed = {change.session_id for change in warehouse.world.change(60, "v3")}
     asked = warehouse.asked(lambda: warehouse.load(recheck_requests=0))
@@ -56,20 +56,23 @@ def test_reading_the_same_again_changes_nothing(warehouse_v3):
 
 @pytest.mark.parametrize(
     ("order", "total", "cursor"),
-    list(
-        product(
+    [
+        *product(
             ["created_desc", "updated_asc", "updated_desc"],
             ["exact", "null", "late", "lagging", "capped:150"],
-            ["keyset", "offset"],
-        )
-    ),
+            ["offset"],
+        ),
+        ("created_desc", "exact", "keyset"),
+        ("updated_asc", "late", "keyset"),
+        ("updated_desc", "null", "keyset"),
+    ],
 )
 def test_rows_that_move_while_they_are_read_are_not_lost(make_warehouse, order, total, cursor):
     """Sessions are updated after every answer; once that ends, one more load equals the truth."""
     faults = {"order": order, "total": total, "cursor": cursor, "churn": 3, "bounds": "()"}
-    warehouse = make_warehouse(700, tick=0.2, version="v3", faults=faults)
+    warehouse = make_warehouse(500, tick=0.2, version="v3", faults=faults)
     warehouse.load()
-    assert warehouse.rows("SELECT count(*) FROM devin.sessions") == [(700,)]
+    assert warehouse.rows("SELECT count(*) FROM devin.sessions") == [(500,)]
     warehouse.faults.churn = 0
     warehouse.world.clock.advance(60)
     warehouse.load()

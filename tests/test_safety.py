@@ -128,7 +128,7 @@ KILLED = """
     from pathlib import Path
     sys.path.insert(0, {root!r})
     from tests.conftest import NOW, Warehouse
-    from devin_warehouse import load as loading, merge, packages, publish
+    from devin_warehouse import bookkeeping, load as loading, merge, packages, publish
     from devin_warehouse.sandbox import World
 
     def die(*_):
@@ -136,14 +136,35 @@ KILLED = """
 
     packages.PACKAGE_SESSIONS = 1_000
     commits = []
-    def die_in_time(*arguments, original={module}.{name}):
+    def die_in_time(*arguments, original={module}.{name}, **named):
         commits.append(1)
         if len(commits) == {count}:
             die()
-        return original(*arguments)
+        return original(*arguments, **named)
     {module}.{name} = die_in_time
-    Warehouse(Path({path!r}), World(1, 6_000, now=NOW)).load()
+    Warehouse(Path({path!r}), World(1, {sessions}, now=NOW), version={version!r}).load()
 """
+
+
+def killed(warehouse, place, count, version="v2"):
+    """Load the warehouse in a process that dies at the `count`th call of the function `place`."""
+    module, name = place.split(".", 1)
+    script = KILLED.format(
+        root=str(Path(__file__).parents[1]),
+        module=module,
+        name=name,
+        count=count,
+        path=str(warehouse.path),
+        sessions=len(warehouse.world.sessions),
+        version=version,
+    )
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
+def in_work_file(warehouse, sql):
+    with duckdb.connect(str(warehouse.layout.work_file), read_only=True) as work:
+        return work.execute(sql).fetchall()
 
 
 @pytest.mark.parametrize(
@@ -162,22 +183,43 @@ def test_a_killed_first_load_goes_on_from_the_last_committed_package(
 ):
     """SIGKILL anywhere: what is committed stays, the next run goes on, the result is the truth."""
     warehouse = make_warehouse(6_000)
-    module, name = place.split(".", 1)
-    root = str(Path(__file__).parents[1])
-    script = KILLED.format(
-        root=root, module=module, name=name, count=count, path=str(warehouse.path)
-    )
-    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
-    assert ended.returncode == -signal.SIGKILL
-    with duckdb.connect(str(warehouse.layout.work_file), read_only=True) as work:
-        assert work.execute(COUNT).fetchall()[0][0] >= committed
+    killed(warehouse, place, count)
+    assert in_work_file(warehouse, COUNT)[0][0] >= committed
     summary = warehouse.load()
     assert warehouse.differences() == []
     assert summary.counts.new <= 6_000 - committed
-    first = "done" if module == "publish" else "killed"
-    with duckdb.connect(str(warehouse.layout.work_file), read_only=True) as work:
-        outcomes = work.execute("SELECT outcome FROM devin.load_runs ORDER BY started_at")
-        assert outcomes.fetchall() == [(first,), ("done",)]
+    first = "done" if place.startswith("publish") else "killed"
+    outcomes = in_work_file(warehouse, "SELECT outcome FROM devin.load_runs ORDER BY started_at")
+    assert outcomes == [(first,), ("done",)]
+
+
+@pytest.mark.parametrize(
+    ("place", "count", "with_insights"),
+    [
+        ("loading._Loading._read_insights", 1, 0),
+        ("bookkeeping.due_insights", 1, 0),
+        ("merge.Merger.land", 5, 1_000),
+        ("merge.Merger._insert", 28, 1_000),
+        ("bookkeeping.settle_insights", 6, 1_000),
+    ],
+)
+def test_a_load_killed_between_sessions_and_insights_loses_none(
+    make_warehouse, place, count, with_insights
+):
+    """The sessions are committed and owe their insights; the next run reads just those."""
+    warehouse = make_warehouse(2_500, version="v3")
+    killed(warehouse, place, count, "v3")
+    assert in_work_file(warehouse, COUNT) == [(2_500,)]
+    read = in_work_file(warehouse, "SELECT count(*) FROM devin.insights")[0][0]
+    owed = in_work_file(warehouse, "SELECT count(*) FROM bookkeeping.insights_owed")[0][0]
+    assert read + owed == 2_500
+    assert with_insights <= read < 2_500
+    summary = warehouse.load()
+    assert warehouse.differences() == []
+    assert summary.counts.new == 0
+    assert warehouse.counts["insights"] <= owed / 190 + 3
+    versions = "SELECT count(*), count(DISTINCT session_id) FROM devin.session_versions"
+    assert warehouse.rows(versions) == [(2_500, 2_500)]
 
 
 def test_stopping_keeps_the_package_in_hand(make_warehouse, monkeypatch):

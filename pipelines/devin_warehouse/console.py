@@ -113,8 +113,8 @@ def show_preview(preview: Preview, log_format: str) -> None:
         _say(f"{window}; the API does not say how many there are")
     else:
         _say(
-            f"{window}: {preview.sessions:,} sessions in about {preview.windows or 1:,} windows, "
-            f"about {preview.session_requests:,} requests"
+            f"{window}: {preview.sessions:,} sessions, in about {preview.session_requests:,} "
+            f"requests for {preview.windows or 1:,} windows"
         )
     if preview.insight_requests is not None:
         how = "by the bulk list" if preview.has_insights_list else "one by one"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from devin_warehouse.api.listing import Api, Filters, Page
-from devin_warehouse.errors import ApiError, ContractBroken, KeyRefused, NotFound, WarehouseError
+from devin_warehouse.errors import ApiError, ContractBroken, KeyRefused, NotFound
 from devin_warehouse.feed import Connection, Feed, open_feed
 from devin_warehouse.windows import Range
 
@@ -37,6 +37,7 @@ class Examination:
     """What earlier tests have found out for later ones."""
 
     first: Page | None = None
+    has_insights_list: bool = False
 
 
 def examine(connection: Connection) -> list[Finding]:
@@ -68,7 +69,7 @@ async def _sessions(api: Api, examination: Examination) -> Finding:
     return Finding(what, True, "answers")
 
 
-async def _insights_list(api: Api, _examination: Examination) -> Finding:
+async def _insights_list(api: Api, examination: Examination) -> Finding:
     listing = api.insights or api.sessions
     what = listing.endpoint
     try:
@@ -76,6 +77,7 @@ async def _insights_list(api: Api, _examination: Examination) -> Finding:
     except (KeyRefused, ContractBroken, NotFound) as error:
         follows = "Insights are asked for one by one: one request a changed session."
         return Finding(what, False, str(error), follows)
+    examination.has_insights_list = True
     return Finding(what, True, "answers", "Insights take a request per 200 sessions.")
 
 
@@ -87,13 +89,10 @@ async def _by_id(api: Api, examination: Examination) -> Finding:
     try:
         await api.by_id(ids[0], 3)
     except ApiError as error:
-        is_session = api.by_id_kind is api.sessions.kind
-        follows = (
-            "Deletions cannot be confirmed, and rejected records not asked for again."
-            if is_session
-            else "Loads end with exit 3; `load --no-insights` loads the sessions alone."
-        )
-        code = 0 if is_session else _code(error)
+        follows, code = "Deletions cannot be confirmed.", 0
+        if api.insights and not examination.has_insights_list:
+            follows = "Loads end with exit 3; `load --no-insights` loads the sessions alone."
+            code = error.exit_code
         return Finding(what, False, str(error), follows, code)
     return Finding(what, True, "answers")
 
@@ -137,7 +136,3 @@ def _total(first: Page) -> Finding:
         follows = "Windows are proven by small pages: several times as many requests."
         return Finding("the total of lists", False, "not told", follows)
     return Finding("the total of lists", True, f"{first.total:,} sessions")
-
-
-def _code(error: WarehouseError) -> int:
-    return error.exit_code

@@ -28,7 +28,7 @@ EXIT_CODES = {
     6: "Another process is writing this warehouse; the message names it.",
     7: "A check of severity error failed; nothing was published.",
     8: "Loaded and published, but some records could not be read: they are kept whole in "
-    "`devin.rejected_records` and asked for again each run.",
+    "`devin.rejected_records`, or were not to be had, and are asked for again each run.",
     9: "Local resources: disk full or no write permission.",
     10: "Refused without `--yes`.",
     130: "Stopped by Ctrl-C, after the package in hand.",

@@ -46,14 +46,26 @@ class Insights:
     _wanted: dict[str, datetime] = field(default_factory=dict)
 
     async def read(self, due: Sequence[Due]) -> None:
-        """Read the insights of each session; raises what ById raises."""
+        """Read the insights of each session; raises what ById raises.
+
+        A session with none beside it is asked for by id, unless the key may ask the list alone.
+        """
         self._wanted = {session.session_id: session.updated_at for session in due}
-        groups = [group for group in stretches(due) if len(group) > 1]
+        await self._by_list([group for group in stretches(due) if len(group) > 1])
+        left = [session for session in due if session.session_id in self._wanted]
+        try:
+            await ById(self.api, self.slots, self.put).ask([s.session_id for s in left])
+        except KeyRefused:
+            await self._by_list(list(stretches(left)))
+            if self._wanted:
+                raise
+
+    async def _by_list(self, groups: Sequence[Sequence[Due]]) -> None:
+        """Read groups, several at once, from the list if the first one shows that there is one."""
         if groups and await self._is_listed(groups[0]):
             for start in range(1, len(groups), STRETCHES_AT_ONCE):
                 ahead = groups[start : start + STRETCHES_AT_ONCE]
                 await together(self._stretch(group) for group in ahead)
-        await ById(self.api, self.slots, self.put).ask(list(self._wanted))
 
     async def _is_listed(self, group: Sequence[Due]) -> bool:
         """Read a first stretch; whether the others can be read like that."""

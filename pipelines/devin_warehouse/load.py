@@ -164,7 +164,7 @@ class _Loading:
                 self._read_insights()
             self._recheck()
             if self._order.is_full:
-                self._sweep()
+                self._find_deleted()
         except ApiError:
             # what has been read before the API failed need not be asked for again
             self._packages.commit()
@@ -303,10 +303,21 @@ class _Loading:
             self._delete(self._packages.missing)
         self._packages.missing = []
 
-    def _sweep(self) -> None:
-        """Ask by id for sessions that did not appear; only a 404 tells that one is no more."""
+    def _find_deleted(self) -> None:
+        """Mark sessions that did not appear, and that the API does not know by id either."""
+        try:
+            missing = self._asked_by_id()
+        except KeyRefused as error:
+            self._notice(f"Deletions could not be confirmed: {error}")
+            missing = []
+        self._packages.commit()
+        self._delete(missing)
+
+    def _asked_by_id(self) -> list[str]:
+        """Ask for sessions that did not appear; those unknown by id (404). Raises Refused."""
         absent = bookkeeping.absent(self._connection, self._filters, self._window.since)
-        known = len(absent) + self._summary.counts.read
+        listed = self._summary.counts.read
+        known = len(absent) + listed
         limit = known if self._order.is_confirmed else MOST_DELETED * known
         missing: list[str] = []
         for event in self._feed.by_id(absent):
@@ -316,12 +327,11 @@ class _Loading:
             if len(missing) > limit:
                 self._packages.commit()
                 raise Refused(
-                    f"Of {known:,} sessions the API lists {known - len(absent):,}, and of the "
-                    f"others more than {MOST_DELETED:.0%} of all are unknown to it by id. Nothing "
-                    "was marked as deleted; `--yes` does it."
+                    f"Of {known:,} sessions the API lists {listed:,}, and of the others more than "
+                    f"{MOST_DELETED:.0%} of all are unknown to it by id (404). Nothing was marked "
+                    "as deleted; `--yes` marks them."
                 )
-        self._packages.commit()
-        self._delete(missing)
+        return missing
 
     def _delete(self, session_ids: list[str]) -> None:
         if not session_ids:
@@ -362,7 +372,9 @@ class _Loading:
         owing = "SELECT session_id FROM bookkeeping.insights_owed"
         record_states(self._connection, owing, self._packages.intake.observed_at)
         summary.rows = {table.name: self._count(table.name) for table in TABLES}
-        summary.rejected_records = summary.rows["rejected_records"]
+        summary.rejected_records = self._count(
+            "rejected_records ANTI JOIN devin.deleted_sessions USING (session_id)"
+        )
         ledger.finish(self._connection, self._run, summary.exit_code)
         summary.is_published = publish(self._connection, self._order.layout)
         summary.requests, summary.retries = traffic.requests, traffic.retries

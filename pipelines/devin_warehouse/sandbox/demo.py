@@ -65,8 +65,8 @@ def main() -> None:
         f"Ask {DATABASE} something else, from Python or with any DuckDB client:\n"
         f"  .venv/bin/python -c \"import duckdb; duckdb.connect('{DATABASE}', read_only=True)"
         ".sql('from devin.sessions').show()\"\n"
-        "Load your own sessions, with the key of an enterprise admin:\n"
-        "  DEVIN_API_KEY=apk_user_... .venv/bin/devin-warehouse load"
+        "Load your own sessions, with a service user's key:\n"
+        "  DEVIN_API_KEY=cog_... .venv/bin/devin-warehouse load"
     )
 
 
@@ -85,7 +85,7 @@ def _sandbox() -> Iterator[tuple[str, str]]:
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         line = server.stdout.readline() if server.stdout else ""
-        ready = re.search(r"(http://\S+).*Key: (\S+)", line)
+        ready = re.search(r"(http://\S+).*(cog_\w+)", line)
         if ready is None:
             sys.exit("The sandbox did not start.")
         console.print(f"[dim]{line.strip()}[/dim]")
