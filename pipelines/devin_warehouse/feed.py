@@ -106,9 +106,9 @@ class Feed:
         return self._api.kinds
 
     @property
-    def tells_sessions_by_id(self) -> bool:
-        """Whether asking by id tells all of a session; otherwise only its insights."""
-        return self._api.by_id_kind is self._api.sessions.kind
+    def by_id_kind(self) -> Kind:
+        """What is told of a session by its id: all of it (v2), or its insights (v3)."""
+        return self._api.by_id_kind
 
     @property
     def has_server_time(self) -> bool:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import duckdb
 import pendulum
@@ -22,19 +21,17 @@ from devin_warehouse.events import Due, Missing
 from devin_warehouse.feed import Feed, open_feed
 from devin_warehouse.history import record_states
 from devin_warehouse.intake import Counts
-from devin_warehouse.layout import Layout, write_json
 from devin_warehouse.locks import one_writer
 from devin_warehouse.lookup import IDS_A_REQUEST
 from devin_warehouse.packages import Packages, Progress
-from devin_warehouse.payloads import Kind
 from devin_warehouse.plan import Order
 from devin_warehouse.process import files_for_their_owner, stop_signals
 from devin_warehouse.publish import publish
-from devin_warehouse.tables import BY_NAME, TABLES, bare_id
+from devin_warehouse.status import write_status
+from devin_warehouse.tables import TABLES, bare_id
 from devin_warehouse.windows import SECOND, Frontier, Window
 from devin_warehouse.work_file import database_errors, open_work_file, transaction
 
-RUNS_TOLD = 20
 MOST_DELETED = 0.1
 LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 
@@ -95,17 +92,6 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
             write_status(order.layout, connection)
 
 
-def write_status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> None:
-    """Leave word beside the database of how the run ended; `status` reads it.
-
-    A disk too full for that is no reason to hide how the run ended.
-    """
-    try:
-        write_json(layout.status_file, _status(layout, connection))
-    except (OSError, duckdb.Error) as error:
-        log.warning("%s could not be written: %s", layout.status_file.name, error)
-
-
 def _check_version(order: Order, connection: duckdb.DuckDBPyConnection) -> None:
     if order.connection.version == "v2":
         scope = order.connection.scope
@@ -114,23 +100,6 @@ def _check_version(order: Order, connection: duckdb.DuckDBPyConnection) -> None:
                 f"API v3 has been loaded into this warehouse ({other}): v2 knows less and would "
                 "take columns away. Use a v3 key (cog_...), or another --database."
             )
-
-
-def _status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    latest = connection.execute(
-        "SELECT * FROM devin.load_runs ORDER BY started_at DESC LIMIT ?", [RUNS_TOLD]
-    ).fetchall()
-    names = [column.name for column in BY_NAME["load_runs"].columns]
-    published_at = connection.execute(
-        "SELECT published_at FROM bookkeeping.publication"
-    ).fetchall()[0][0]
-    return {
-        "run": dict(zip(names, latest[0], strict=True)) if latest else None,
-        "runs": [dict(zip(names, row, strict=True)) for row in latest],
-        "watermarks": ledger.watermarks(connection),
-        "published_at": published_at,
-        "published_file": layout.target,
-    }
 
 
 class _Loading:
@@ -159,10 +128,7 @@ class _Loading:
         self._begin(watermark, total, now.replace(microsecond=0))
         try:
             self._read_sessions(total)
-            self._read_rejected()
-            if self._order.with_insights:
-                self._read_insights()
-            self._recheck()
+            self._read_more()
             if self._order.is_full:
                 self._find_deleted()
         except ApiError:
@@ -219,19 +185,31 @@ class _Loading:
     def _read_named(self) -> None:
         """Sessions that were asked for by their ids."""
         wanted = [bare_id(sid) for sid in self._filters.session_ids]
-        self._ask_by_list(wanted, with_insights=False)
+        self._ask_by_list(wanted)
         session = self._feed.kinds[0]
-        if self._feed.tells_sessions_by_id:
+        if self._tells_sessions_by_id:
             self._packages.take(self._feed.by_id(self._packages.intake.unmet(session, wanted)))
         self._packages.commit()
         if unmet := self._packages.intake.unmet(session, wanted):
             self._notice(f"{len(unmet):,} of the sessions asked for did not come: {unmet[0]}, ...")
 
-    def _ask_by_list(self, session_ids: list[str], *, with_insights: bool) -> None:
+    def _ask_by_list(self, session_ids: list[str]) -> None:
         sessions = [Due(sid, LONG_AGO) for sid in session_ids]
         requests = 2 * len(session_ids)
-        self._packages.take(self._feed.recheck(sessions, requests, with_insights=with_insights))
+        self._packages.take(self._feed.recheck(sessions, requests, with_insights=False))
         self._packages.commit()
+
+    def _read_more(self) -> None:
+        """What the windows do not bring: the unreadable, the unsettled, and v3's insights."""
+        try:
+            self._read_rejected()
+            self._recheck()
+            if self._order.with_insights and len(self._feed.kinds) > 1:
+                self._read_insights()
+        except KeyRefused as error:
+            if len(self._feed.kinds) > 1:
+                raise KeyRefused(f"{error} `--no-insights` loads the sessions alone.") from error
+            raise
 
     def _read_rejected(self) -> None:
         """Ask again for records that could not be read, unless this run has met them."""
@@ -242,48 +220,13 @@ class _Loading:
                 [list(kind.endpoints)],
             ).fetchall()
             unmet = self._packages.intake.unmet(kind, sorted(row[0] for row in rows))
-            if unmet and kind.endpoints[-1] != kind.endpoints[0]:
+            if not unmet:
+                continue
+            if kind is not self._feed.by_id_kind:
+                self._ask_by_list(unmet)
+            elif self._order.with_insights:
                 self._packages.take(self._feed.by_id(unmet))
                 self._packages.commit()
-            elif unmet:
-                self._ask_by_list(unmet, with_insights=False)
-
-    def _read_insights(self) -> None:
-        """What is owed; and, unless only news are read, the insights of every session read."""
-        if not (kind := self._insights_kind):
-            return
-        due = bookkeeping.due_insights(
-            self._connection,
-            self._feed.kinds,
-            (self._run.scope, self._filters),
-            with_all_met=self._run.mode != "incremental",
-        )
-        self._packages.failed = {}
-        try:
-            self._packages.take(self._feed.insights(due))
-        except KeyRefused as error:
-            raise KeyRefused(f"{error} `--no-insights` loads the sessions alone.") from error
-        self._packages.commit()
-        self._summary.insights_failed = len(self._packages.failed)
-        self._forgive(kind)
-        if self._packages.failed:
-            session_id, said = next(iter(self._packages.failed.items()))
-            self._notice(
-                f"The insights of {self._summary.insights_failed:,} sessions could not be read and "
-                f"are asked for again by the next run; of {session_id}: {said}"
-            )
-
-    @property
-    def _insights_kind(self) -> Kind | None:
-        return next((kind for kind in self._feed.kinds[1:]), None)
-
-    def _forgive(self, kind: Kind) -> None:
-        """A session of the list whose insights answer 404 has none; the re-check asks again."""
-        if self._packages.missing:
-            with transaction(self._connection):
-                bookkeeping.owes_nothing(self._connection, self._packages.missing)
-            log.info("%s: %s sessions without", kind.name, len(self._packages.missing))
-            self._packages.missing = []
 
     def _recheck(self) -> None:
         """Ask again for sessions that can change without their `updated_at` moving."""
@@ -299,9 +242,46 @@ class _Loading:
         with_insights = self._order.with_insights
         self._packages.take(self._feed.recheck(sessions, requests, with_insights=with_insights))
         self._packages.commit()
-        if self._feed.tells_sessions_by_id:
+        if self._tells_sessions_by_id:
             self._delete(self._packages.missing)
         self._packages.missing = []
+
+    def _read_insights(self) -> None:
+        """What is owed; and, unless only news are read, the insights of every session read."""
+        due = bookkeeping.due_insights(
+            self._connection,
+            self._feed.kinds,
+            (self._run.scope if self._order.moves_watermark else "", self._filters),
+            with_all_met=self._run.mode != "incremental",
+        )
+        self._packages.failed = {}
+        self._packages.take(self._feed.insights(due))
+        self._packages.commit()
+        self._forgive(self._packages.missing)
+        self._packages.missing = []
+        failed = self._packages.failed
+        self._summary.insights_failed = len(failed)
+        if failed:
+            session_id, said = next(iter(failed.items()))
+            self._notice(
+                f"The insights of {len(failed):,} sessions could not be read and are asked for "
+                f"again by the next run; of {session_id}: {said}"
+            )
+
+    def _forgive(self, session_ids: list[str]) -> None:
+        """A session of the list whose insights answer 404 has none; the re-check asks again."""
+        with (
+            transaction(self._connection),
+            bookkeeping.given(self._connection, "without", session_ids),
+        ):
+            bookkeeping.owes_nothing(self._connection, session_ids)
+            without = "SELECT session_id FROM without"
+            record_states(self._connection, without, self._packages.intake.observed_at)
+
+    @property
+    def _tells_sessions_by_id(self) -> bool:
+        """Whether asking by id tells all of a session; otherwise only its insights."""
+        return self._feed.by_id_kind is self._feed.kinds[0]
 
     def _find_deleted(self) -> None:
         """Mark sessions that did not appear, and that the API does not know by id either."""

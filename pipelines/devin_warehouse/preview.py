@@ -15,8 +15,7 @@ from devin_warehouse.feed import open_feed
 from devin_warehouse.insights import STRETCH
 from devin_warehouse.layout import Layout, read_json
 from devin_warehouse.plan import Order
-from devin_warehouse.reader import AIMED_AT
-from devin_warehouse.walk import LARGEST_WINDOW
+from devin_warehouse.walk import WALKERS
 from devin_warehouse.windows import Window
 
 
@@ -58,12 +57,17 @@ def preview(order: Order) -> Preview:
         scope,
         watermark,
         window,
-        sessions and (1 if sessions <= LARGEST_WINDOW else -(-sessions // AIMED_AT)),
+        None if sessions is None else _windows(sessions, order.connection.version),
         sessions,
         None if sessions is None else 2 + -(-sessions // (PAGE_LIMIT - 1)),
         None if sessions is None or has_list is None else _insight_requests(sessions, has_list),
         has_list,
     )
+
+
+def _windows(sessions: int, version: str) -> int:
+    walker = WALKERS[version]
+    return 1 if sessions <= walker.largest else -(-sessions // walker.aimed_at)
 
 
 def _insight_requests(sessions: int, has_list: bool) -> int:

@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from devin_warehouse.api.listing import PAGE_LIMIT, Listing, Page
 from devin_warehouse.errors import NotProven
 from devin_warehouse.payloads import Record
-from devin_warehouse.walk import LARGEST_WINDOW, WALKERS, Place, Walk
+from devin_warehouse.walk import WALKERS, Place, Walk
 from devin_warehouse.windows import SECOND, Window, cuts
 
-AIMED_AT = 1_500
 MOST_WALKS = 48
 WALKS_PER_ROUND = 4
 QUIET_WALKS = 12
@@ -53,7 +52,7 @@ class Reader:
         Raises FilterIgnored, NotProven, or what the client raises.
         """
         first = await self._page(window)
-        if window.is_divisible and first.has_more and (first.total or 0) > LARGEST_WINDOW:
+        if window.is_divisible and first.has_more and (first.total or 0) > self._walker.largest:
             return await self._split_evenly(window, first)
         walk = await self._walker.walk(window, first)
         if walk.is_proven:
@@ -83,8 +82,8 @@ class Reader:
         return replace(page, records=[])
 
     async def _split_evenly(self, window: Window, first: Page) -> list[Window]:
-        """Windows of about AIMED_AT sessions."""
-        pieces = min(-(-(first.total or 0) // AIMED_AT), MOST_PIECES)
+        """Windows of about as many sessions as the walker likes."""
+        pieces = min(-(-(first.total or 0) // self._walker.aimed_at), MOST_PIECES)
         parts = window.split(await self._walker.cuts(window, first, pieces))
         return parts if len(parts) > 1 else _halved(window)
 

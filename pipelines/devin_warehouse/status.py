@@ -1,7 +1,11 @@
-"""How a warehouse is doing, from the status file and the published file: a load goes on."""
+"""How a warehouse is doing: word that each run leaves beside it, and the published file.
+
+Neither keeps a load waiting, nor waits for one.
+"""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,12 +13,15 @@ from typing import Any
 import duckdb
 import pendulum
 
-from devin_warehouse import locks
+from devin_warehouse import ledger, locks
 from devin_warehouse.errors import Misuse
-from devin_warehouse.layout import Layout, read_json
-from devin_warehouse.tables import TABLES
+from devin_warehouse.layout import Layout, read_json, write_json
+from devin_warehouse.tables import BY_NAME, TABLES
 
 RUNS_SHOWN = 10
+RUNS_TOLD = 20
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,17 @@ def read_status(layout: Layout) -> Status:
     )
 
 
+def write_status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> None:
+    """Leave word beside the database of how the run ended; `status` reads it.
+
+    A disk too full for that is no reason to hide how the run ended.
+    """
+    try:
+        write_json(layout.status_file, _status(layout, connection))
+    except (OSError, duckdb.Error) as error:
+        log.warning("%s could not be written: %s", layout.status_file.name, error)
+
+
 def _published(layout: Layout) -> tuple[list[dict[str, Any]], dict[str, int]]:
     if not layout.database.exists():
         return [], {}
@@ -84,3 +102,20 @@ def _told(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _instant(text: str) -> datetime:
     return pendulum.instance(datetime.fromisoformat(text), tz="UTC")
+
+
+def _status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    latest = connection.execute(
+        "SELECT * FROM devin.load_runs ORDER BY started_at DESC LIMIT ?", [RUNS_TOLD]
+    ).fetchall()
+    names = [column.name for column in BY_NAME["load_runs"].columns]
+    published_at = connection.execute(
+        "SELECT published_at FROM bookkeeping.publication"
+    ).fetchall()[0][0]
+    return {
+        "run": dict(zip(names, latest[0], strict=True)) if latest else None,
+        "runs": [dict(zip(names, row, strict=True)) for row in latest],
+        "watermarks": ledger.watermarks(connection),
+        "published_at": published_at,
+        "published_file": layout.target,
+    }

@@ -10,7 +10,7 @@ meanwhile comes twice, or is short in number.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -21,7 +21,6 @@ from devin_warehouse.errors import ContractBroken
 from devin_warehouse.together import together
 from devin_warehouse.windows import Window, cuts, cuts_by_count
 
-LARGEST_WINDOW = 2_000
 PAGES_AHEAD = 32
 PROBES = 8
 OLDEST_PROBE = timedelta(days=1024)
@@ -118,7 +117,13 @@ class TokenWalk(Walk):
 
 
 class Walker(Protocol):
-    """How a kind of paging is walked."""
+    """How a kind of paging is walked.
+
+    A window of more than `largest` sessions is cut, into windows of about `aimed_at`.
+    """
+
+    largest: int
+    aimed_at: int
 
     async def walk(self, window: Window | None, first: Page) -> Walk:
         """A pass over a window, or the whole listing, whose first page has just come.
@@ -135,6 +140,9 @@ class Walker(Protocol):
 class SkipWalker:
     """Walks by `skip`: pages together where their number is known, else in turn."""
 
+    largest = 2_000
+    aimed_at = 1_500
+
     def __init__(self, take: Take, _horizon: datetime | None) -> None:
         self._take = take
 
@@ -148,7 +156,7 @@ class SkipWalker:
         is_divisible = window is not None and window.is_divisible
         seen = walk.ids
         while walk.pages[-1].has_more and not (
-            is_divisible and (first.total is not None or len(seen) >= LARGEST_WINDOW)
+            is_divisible and (first.total is not None or len(seen) >= self.largest)
         ):
             last = walk.pages[-1]
             page = await self._take(window, last.skip + max(1, len(last.ids) - 1))
@@ -182,7 +190,10 @@ class SkipWalker:
 
 
 class TokenWalker:
-    """Walks by token, one page after the other."""
+    """Walks by token, one page after the other; each window costs a request more, so fewer."""
+
+    largest = 4_000
+    aimed_at = 2_000
 
     def __init__(self, take: Take, horizon: datetime | None) -> None:
         self._take = take
@@ -197,8 +208,9 @@ class TokenWalker:
         page = first if first.total is None else await self._take(window)
         walk = TokenWalk([page], first.total, entered_from)
         is_divisible = window is not None and window.is_divisible
+        most = self.aimed_at if first.total is None else self.largest
         seen, tokens, without_news = walk.ids, set[str](), 0
-        while page.has_more and not (is_divisible and len(seen) >= LARGEST_WINDOW):
+        while page.has_more and not (is_divisible and len(seen) >= most):
             if page.token in tokens:
                 raise ContractBroken(
                     f"The list of sessions, window {window or 'all'}: the token "
@@ -234,7 +246,7 @@ def _probed(window: Window) -> list[datetime]:
     return [window.since + step * i for i in range(1, PROBES)]
 
 
-WALKERS: dict[str, Callable[[Take, datetime | None], Walker]] = {
+WALKERS: dict[str, type[SkipWalker | TokenWalker]] = {
     "v2": SkipWalker,
     "v3": TokenWalker,
 }
