@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import product
 
 import pytest
 
@@ -57,14 +56,14 @@ def test_reading_the_same_again_changes_nothing(warehouse_v3):
 @pytest.mark.parametrize(
     ("order", "total", "cursor"),
     [
-        *product(
-            ["created_desc", "updated_asc", "updated_desc"],
-            ["exact", "null", "late", "lagging", "capped:150"],
-            ["offset"],
-        ),
-        ("created_desc", "exact", "keyset"),
+        ("created_desc", "exact", "offset"),
+        ("updated_asc", "exact", "offset"),
+        ("updated_asc", "late", "offset"),
+        ("updated_desc", "null", "offset"),
+        ("updated_asc", "lagging", "offset"),
+        ("updated_desc", "capped:150", "offset"),
+        ("created_desc", "null", "keyset"),
         ("updated_asc", "late", "keyset"),
-        ("updated_desc", "null", "keyset"),
     ],
 )
 def test_rows_that_move_while_they_are_read_are_not_lost(make_warehouse, order, total, cursor):
