@@ -98,22 +98,32 @@ WHERE session_id IN (
 RETURNING session_id
 """
 DUE = """
-WITH ranked AS (
+WITH read_now AS (
+    SELECT session_id, updated_at, outcome FROM met
+    WHERE payload = $session AND outcome <> 'rejected'
+),
+ranked AS (
     SELECT
         session_id, updated_at,
         row_number() OVER (ORDER BY updated_at, session_id) AS rank
-    FROM devin.sessions
-    WHERE $is_everywhere OR org_id IN $org_ids
+    FROM (
+        SELECT session_id, updated_at FROM devin.sessions ANTI JOIN read_now USING (session_id)
+        WHERE $is_everywhere OR org_id IN $org_ids
+        UNION ALL
+        SELECT session_id, updated_at FROM read_now
+    )
 )
 SELECT session_id, updated_at, rank FROM ranked
 SEMI JOIN (
     SELECT session_id FROM bookkeeping.insights_owed
-    WHERE scope = $scope OR session_id IN (SELECT session_id FROM met)
+    WHERE scope = $scope OR session_id IN (SELECT session_id FROM read_now)
     UNION ALL
-    SELECT session_id FROM met WHERE $with_all_met AND payload = $session
+    SELECT session_id FROM read_now WHERE $with_all_met OR outcome IN ('new', 'changed')
 ) USING (session_id)
 ANTI JOIN (SELECT session_id FROM met WHERE payload = $insights) USING (session_id)
-ANTI JOIN devin.deleted_sessions USING (session_id)
+ANTI JOIN (
+    SELECT session_id FROM devin.deleted_sessions ANTI JOIN met USING (session_id)
+) USING (session_id)
 ORDER BY rank
 """
 UNSETTLED = """
@@ -212,7 +222,10 @@ def due_insights(
     *,
     with_all_met: bool,
 ) -> list[Due]:
-    """The sessions whose insights are to be asked for, by rank: what is owed, or all met too."""
+    """The sessions whose insights are to be asked for, by rank: what is owed, or all met too.
+
+    A session that this run has read as new or changed is owing, committed or not.
+    """
     session, insights = kinds
     name, filters = scope
     return _found(

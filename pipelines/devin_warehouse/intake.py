@@ -73,6 +73,11 @@ class _Known:
     met_as: str | None
     outcome: str | None
 
+    @property
+    def is_a_session(self) -> bool:
+        """Whether its session is in the warehouse, or about to be."""
+        return self.is_stored or self.outcome in ("new", "changed", "unchanged")
+
 
 @dataclass
 class _Record:
@@ -128,7 +133,7 @@ class Intake:
             known = self._known(kind, list(buffer))
             if Owner.SESSION not in kind.owners:
                 # of a session that came up since the sessions were read: the next run's
-                buffer = {sid: r for sid, r in buffer.items() if known[sid].is_stored}  # noqa: PLW2901
+                buffer = {sid: r for sid, r in buffer.items() if known[sid].is_a_session}  # noqa: PLW2901
             batch = _Batch(kind, buffer, hashes, known)
             if not self._packed.isdisjoint((kind.name, sid) for sid in batch.news):
                 return False

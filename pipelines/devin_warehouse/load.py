@@ -135,6 +135,7 @@ class _Loading:
             # what has been read before the API failed need not be asked for again
             self._packages.commit()
             raise
+        self._packages.commit()
         self._finish()
         return self._summary
 
@@ -180,7 +181,6 @@ class _Loading:
                 "The API ignores the filter by updated_at: the whole listing was read without it, "
                 "and will be each run."
             )
-        self._packages.commit()
 
     def _read_named(self) -> None:
         """Sessions that were asked for by their ids."""
@@ -189,7 +189,6 @@ class _Loading:
         session = self._feed.kinds[0]
         if self._tells_sessions_by_id:
             self._packages.take(self._feed.by_id(self._packages.intake.unmet(session, wanted)))
-        self._packages.commit()
         if unmet := self._packages.intake.unmet(session, wanted):
             self._notice(f"{len(unmet):,} of the sessions asked for did not come: {unmet[0]}, ...")
 
@@ -197,7 +196,6 @@ class _Loading:
         sessions = [Due(sid, LONG_AGO) for sid in session_ids]
         requests = 2 * len(session_ids)
         self._packages.take(self._feed.recheck(sessions, requests, with_insights=False))
-        self._packages.commit()
 
     def _read_more(self) -> None:
         """What the windows do not bring: the unreadable, the unsettled, and v3's insights."""
@@ -226,7 +224,6 @@ class _Loading:
                 self._ask_by_list(unmet)
             elif self._order.with_insights:
                 self._packages.take(self._feed.by_id(unmet))
-                self._packages.commit()
 
     def _recheck(self) -> None:
         """Ask again for sessions that can change without their `updated_at` moving."""
@@ -241,7 +238,6 @@ class _Loading:
         )
         with_insights = self._order.with_insights
         self._packages.take(self._feed.recheck(sessions, requests, with_insights=with_insights))
-        self._packages.commit()
         if self._tells_sessions_by_id:
             self._delete(self._packages.missing)
         self._packages.missing = []
@@ -256,7 +252,6 @@ class _Loading:
         )
         self._packages.failed = {}
         self._packages.take(self._feed.insights(due))
-        self._packages.commit()
         self._forgive(self._packages.missing)
         self._packages.missing = []
         failed = self._packages.failed
@@ -270,6 +265,9 @@ class _Loading:
 
     def _forgive(self, session_ids: list[str]) -> None:
         """A session of the list whose insights answer 404 has none; the re-check asks again."""
+        if not session_ids:
+            return
+        self._packages.commit()
         with (
             transaction(self._connection),
             bookkeeping.given(self._connection, "without", session_ids),
@@ -285,12 +283,12 @@ class _Loading:
 
     def _find_deleted(self) -> None:
         """Mark sessions that did not appear, and that the API does not know by id either."""
+        self._packages.commit()
         try:
             missing = self._asked_by_id()
         except KeyRefused as error:
             self._notice(f"Deletions could not be confirmed: {error}")
             missing = []
-        self._packages.commit()
         self._delete(missing)
 
     def _asked_by_id(self) -> list[str]:
@@ -336,10 +334,9 @@ class _Loading:
             return 0
         organizations = list(self._filters.org_ids)
         known: int = self._connection.execute(
-            "SELECT (SELECT count(*) FROM devin.sessions "
-            "ANTI JOIN devin.deleted_sessions USING (session_id) WHERE ? OR org_id IN ?) + "
-            "(SELECT count(DISTINCT session_id) FROM devin.rejected_records "
-            "ANTI JOIN devin.sessions USING (session_id))",
+            "SELECT count(*) FROM (SELECT session_id FROM devin.sessions "
+            "ANTI JOIN devin.deleted_sessions USING (session_id) WHERE ? OR org_id IN ? "
+            "UNION SELECT session_id FROM devin.rejected_records UNION SELECT session_id FROM met)",
             [not organizations, organizations],
         ).fetchall()[0][0]
         return max(0, total - known)

@@ -105,15 +105,19 @@ class Packages:
     def take(self, events: Iterable[Event]) -> None:
         """Take what a feed tells, to its end; commits whenever a package is full."""
         for event in events:
-            self._note(event)
-            if self.intake.is_full:
-                self._sort_out()
-            age = (pendulum.now("UTC") - self._started).total_seconds()
-            if self.intake.package.sessions >= PACKAGE_SESSIONS or age >= PACKAGE_SECONDS:
-                self.commit()
-            if self._stop.signal is not None:
-                self.commit()
-                self._stop.check()
+            self._take(event)
+        self._sort_out()
+
+    def _take(self, event: Event) -> None:
+        self._note(event)
+        if self.intake.is_full:
+            self._sort_out()
+        age = (pendulum.now("UTC") - self._started).total_seconds()
+        if self.intake.package.sessions >= PACKAGE_SESSIONS or age >= PACKAGE_SECONDS:
+            self.commit()
+        if self._stop.signal is not None:
+            self.commit()
+            self._stop.check()
 
     def commit(self) -> None:
         """Commit everything taken so far, and the watermark that it has reached."""
