@@ -18,7 +18,7 @@ DELETED = "SELECT session_id FROM devin.deleted_sessions"
 @pytest.mark.parametrize("version", VERSIONS)
 def test_silent_changes_of_unsettled_sessions_are_found(make_warehouse, version):
     """200 of them, no `updated_at` moved: all there after one run, within its 20 requests."""
-    warehouse = make_warehouse(2_500, version=version)
+    warehouse = make_warehouse(2_000, version=version)
     warehouse.load()
     warehouse.world.clock.advance(HOUR)
     changed = warehouse.world.change_silently(200, version=version)
@@ -33,10 +33,10 @@ def test_without_the_list_of_insights_the_budget_holds_and_all_are_found_in_turn
 
     But for the insights of what the re-check found changed: those are owed.
     """
-    warehouse = make_warehouse(300, version="v3", faults={"bulk_insights": "404"})
+    warehouse = make_warehouse(150, version="v3", faults={"bulk_insights": "404"})
     warehouse.load()
     warehouse.world.clock.advance(HOUR)
-    changes = len(warehouse.world.change_silently(20))
+    changes = len(warehouse.world.change_silently(12))
     for _ in range(12):
         asked = warehouse.asked(lambda: warehouse.load(overlap=timedelta(minutes=5)))
         assert asked.total() <= 20 + 3 + changes
@@ -61,10 +61,10 @@ def test_without_the_list_of_insights_the_budget_holds_and_all_are_found_in_turn
 )
 def test_ids_are_asked_for_in_any_way_that_works(make_warehouse, version, faults):
     """Another form, fewer at once, smaller pages; where the filter is ignored, one by one."""
-    warehouse = make_warehouse(400, version=version, faults=faults)
+    warehouse = make_warehouse(250, version=version, faults=faults)
     warehouse.load()
     warehouse.world.clock.advance(HOUR)
-    warehouse.world.change_silently(30, version=version)
+    warehouse.world.change_silently(20, version=version)
     warehouse.load(overlap=timedelta(minutes=5), recheck_requests=900)
     assert warehouse.differences() == []
 
@@ -91,7 +91,7 @@ def test_what_was_just_read_is_not_asked_for_again(make_warehouse):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_full_refresh_finds_silent_changes_and_deletions(make_warehouse, version):
     """200 silent changes of settled sessions, 50 deleted: each of those confirmed by a 404."""
-    warehouse = make_warehouse(1_500, version=version)
+    warehouse = make_warehouse(1_000, version=version)
     warehouse.load()
     changed = warehouse.world.change_silently(200, unsettled=False, version=version)
     deleted = warehouse.world.delete_some(50)
@@ -103,7 +103,7 @@ def test_a_full_refresh_finds_silent_changes_and_deletions(make_warehouse, versi
     assert {row[0] for row in warehouse.rows(DELETED)} == set(deleted)
     assert asked["by_id"] == 50
     sessions = warehouse.rows("SELECT count(*) FROM devin.sessions")
-    assert sessions == [(1_500,)]
+    assert sessions == [(1_000,)]
     again = warehouse.load(is_full=True)
     assert (again.sessions_deleted, again.counts.changed, again.is_published) == (0, 0, False)
 
