@@ -300,7 +300,7 @@ class _Batch:
     def _extras(self) -> list[str | None]:
         """Per payload, the keys that the contract does not know, those of inner objects named.
 
-        Where the payload itself has an unknown key of that name, the inner object has its path.
+        Where the payload itself has an unknown key of that name, the inner object has a longer one.
         """
         extras: list[Payload] = [{} for _ in self._places]
         for path, known in sorted(_known_keys(self._owner, self._kind).items()):
@@ -309,7 +309,10 @@ class _Batch:
                 if found and not found.keys() <= known:
                     unknown = self._unknown(found, known, f"{self._owner}.{path}".strip("."))
                     extra = extras[place]
-                    extra |= {path if name in extra else name: unknown} if name else unknown
+                    free = name
+                    while free in extra:
+                        free = f"analysis.{free}"
+                    extra |= {free: unknown} if name else unknown
         return self._converted(
             [extra or None for extra in extras], json_text, self._places, "extra"
         )

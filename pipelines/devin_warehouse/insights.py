@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from devin_warehouse.api.listing import PAGE_LIMIT, Api, Page
-from devin_warehouse.errors import ContractBroken, KeyRefused, NotFound
+from devin_warehouse.errors import ContractBroken, KeyRefused, NotFound, Unavailable
 from devin_warehouse.events import Due, Put, Records
 from devin_warehouse.lookup import ById
 from devin_warehouse.reader import FilterIgnored
@@ -22,6 +23,7 @@ from devin_warehouse.windows import SECOND, Range
 
 STRETCH = PAGE_LIMIT - 10
 STRETCHES_AT_ONCE = 64
+NO_LIST = (NotFound, ContractBroken, KeyRefused, Unavailable)
 
 
 def stretches(due: Sequence[Due], length: int = STRETCH) -> Iterator[list[Due]]:
@@ -65,7 +67,7 @@ class Insights:
         if groups and await self._is_listed(groups[0]):
             for start in range(1, len(groups), STRETCHES_AT_ONCE):
                 ahead = groups[start : start + STRETCHES_AT_ONCE]
-                await together(self._stretch(group) for group in ahead)
+                await together(self._stretch_if_listed(group) for group in ahead)
 
     async def _is_listed(self, group: Sequence[Due]) -> bool:
         """Read a first stretch; whether the others can be read like that."""
@@ -74,10 +76,15 @@ class Insights:
         except FilterIgnored:
             await self._whole_list()
             return False
-        except (NotFound, ContractBroken, KeyRefused):
+        except NO_LIST:
             # no such list for this key (facts on the API, §2): by id, which tells if that is so
             return False
         return True
+
+    async def _stretch_if_listed(self, group: Sequence[Due]) -> None:
+        """Read a stretch; what its pages do not bring is left to be asked for by id."""
+        with suppress(FilterIgnored, *NO_LIST):
+            await self._stretch(group)
 
     async def _stretch(self, group: Sequence[Due]) -> None:
         asked = Range(group[0].updated_at - SECOND, group[-1].updated_at + SECOND)
@@ -85,7 +92,8 @@ class Insights:
 
     async def _whole_list(self) -> None:
         """The list without a filter, if that takes fewer requests than there are sessions."""
-        await self._pages(None, set(self._wanted))
+        with suppress(*NO_LIST):
+            await self._pages(None, set(self._wanted))
 
     async def _pages(self, asked: Range | None, sought: set[str]) -> None:
         """Pages until nothing is sought in them any more, as long as that pays."""

@@ -19,7 +19,6 @@ from devin_warehouse.together import together
 IDS_A_REQUEST = 100
 ATTEMPTS_BY_ID = 4
 MOST_FAILURES_IN_A_ROW = 16
-MOST_PAGES = 50
 
 Form = Callable[[str], str]
 FORMS: tuple[Form, ...] = (lambda bare: bare, lambda bare: f"devin-{bare}")
@@ -84,31 +83,52 @@ class ByList:
     slots: asyncio.Semaphore
     put: Put
     requests: int = 0
+    at_once: int = IDS_A_REQUEST
     _forms: list[Form] = field(default_factory=lambda: list(FORMS))
 
-    async def ask(self, asked: Sequence[str]) -> None:
-        """Ask for so many sessions at once, or in as many pieces as the API takes.
+    async def ask(self, asked: Sequence[str], most: int) -> list[str]:
+        """Ask for sessions, all at once or in the pieces that the API takes; those asked for.
 
-        Raises NotAList where the answer tells nothing about single sessions.
+        Once `most` requests have been sent the others are left. Raises NotAList where the answer
+        tells nothing about single sessions.
         """
-        try:
-            for form in list(self._forms):
-                if await self._came([form(session_id) for session_id in asked], set(asked)):
-                    self._forms = [form]
-                    return
-        except (ContractBroken, NotFound, KeyRefused) as error:
-            if len(asked) == 1 or not isinstance(error, ContractBroken):
-                raise NotAList from error
-            middle = len(asked) // 2
-            await self.ask(asked[:middle])
-            await self.ask(asked[middle:])
+        until = self.requests + most
+        done: list[str] = []
+        while len(done) < len(asked) and self.requests < until:
+            piece = asked[len(done) : len(done) + self.at_once]
+            if await self._piece(piece, until):
+                done += piece
+        return done
 
-    async def _came(self, spelled: list[str], asked: set[str]) -> bool:
-        """Whether any of the sessions came; all pages are taken."""
+    async def _piece(self, asked: Sequence[str], until: int) -> bool:
+        """Ask in the form that the API wants; False if it wants fewer at once, or time ran out."""
+        refusal: Exception | None = None
+        for form in list(self._forms):
+            try:
+                spelled = [form(session_id) for session_id in asked]
+                came, is_whole = await self._came(spelled, set(asked), until)
+            except ContractBroken as error:
+                refusal = error
+                continue
+            except (NotFound, KeyRefused) as error:
+                raise NotAList from error
+            refusal = None
+            if came:
+                self._forms = [form]
+                return is_whole
+        if refusal is None:
+            return True
+        if len(asked) == 1:
+            raise NotAList from refusal
+        self.at_once = len(asked) // 2
+        return False
+
+    async def _came(self, spelled: list[str], asked: set[str], until: int) -> tuple[set[str], bool]:
+        """Which sessions came, and whether all pages were taken."""
         listing = self.listing.narrowed(self.scope.by_session(tuple(spelled)))
         came: set[str] = set()
         place: int | str | None = None
-        for _ in range(MOST_PAGES):
+        while self.requests < until:
             self.requests += 1
             async with self.slots:
                 page = await listing.page(None, place)
@@ -118,6 +138,6 @@ class ByList:
             await self.put(Records(listing.kind, listing.endpoint, page.records))
             came |= news
             if not page.has_more or not news:
-                break
+                return came, True
             place = page.token or page.skip + len(page.ids)
-        return bool(came)
+        return came, False

@@ -55,7 +55,7 @@ class Reader:
         if window.is_divisible and first.has_more and (first.total or 0) > self._walker.largest:
             return await self._split_evenly(window, first)
         walk = await self._walker.walk(window, first)
-        if walk.is_proven:
+        if walk.is_proven or await self._is_seen_twice(window, walk):
             return []
         if window.is_divisible:
             return _split_by_seen(window, walk)
@@ -87,26 +87,42 @@ class Reader:
         parts = window.split(await self._walker.cuts(window, first, pieces))
         return parts if len(parts) > 1 else _halved(window)
 
+    async def _is_seen_twice(self, window: Window, walk: Walk) -> bool:
+        """Whether, without a total, a second walk sees just what the first one saw.
+
+        A session can only slip through if one that was seen leaves; the second walk misses that.
+        """
+        is_candidate = walk.counted is None and len(walk.pages) > 1
+        if not (is_candidate and walk.is_ended and walk.is_joined):
+            return False
+        again = await self._walker.walk(window, await self._page(window))
+        is_same = self._settled(window, again) == self._settled(window, walk)
+        return is_same and again.is_ended and again.is_joined
+
     async def _unite_walks(self, window: Window | None, walk: Walk) -> None:
         """Walk again until all that was there at the start of a round has been seen.
 
         For sessions that share an instant: their order may differ from one request to the next.
         Without totals a joined walk must see just what the one before saw, or many nothing new.
+        In the whole listing those that came up since the count do not count.
         """
-        total, seen, known, before, quiet = walk.counted, set[str](), set[str](), None, 0
+        total, counted_at, seen = walk.counted, walk.pages[0].asked_at, set[str]()
+        known, met, met_before, before, quiet = set[str](), set[str](), set[str](), None, 0
         for number in range(1, MOST_WALKS + 1):
             settled = self._settled(window, walk)
             quiet = quiet + 1 if number > 1 and settled <= known else 0
-            seen |= walk.ids
+            seen |= walk.ids if window else walk.existing(counted_at, met_before)
             known |= settled
+            met |= walk.ids
             is_quiet = (walk.is_joined and settled == before) or quiet >= QUIET_WALKS
             is_whole = is_quiet if total is None else len(seen) >= total
             if is_whole and walk.is_ended:
                 return
             before = settled
             walk = await self._walker.walk(window, await self._page(window))
-            if number % WALKS_PER_ROUND == 0:
-                total, seen = walk.counted, set()
+            if number % WALKS_PER_ROUND == 0 or (window is None and number == 1):
+                total, counted_at, seen = walk.counted, walk.pages[0].asked_at, set()
+                met_before = set(met)
         raise NotProven(
             f"{self._listing.endpoint}, window {window or 'all'}: after {MOST_WALKS} walks "
             f"{len(known):,} sessions were seen, and the API says that there are "

@@ -40,60 +40,70 @@ class Recheck:
             self._insights = ByList(self.api.insights, self.scope, self.slots, self.put)
 
     async def read(self, sessions: Sequence[Due]) -> None:
-        """Ask for the sessions in their order, as far as the budget goes.
+        """Ask for the sessions in their order, batch by batch, as far as the budget goes."""
+        left = self.budget
+        while sessions and left > 0:
+            asked, spent = await self._batch(sessions[:IDS_A_REQUEST], left)
+            if not asked:
+                return
+            await self.put(Rechecked([session.session_id for session in asked]))
+            sessions, left = sessions[len(asked) :], left - spent
 
-        The first batch finds out how the API can be asked; the others are asked for together.
+    async def _batch(self, sessions: Sequence[Due], most: int) -> tuple[Sequence[Due], int]:
+        """Ask for sessions, or the first of them; which, and how many requests that took.
+
+        A request is kept for their insights.
         """
-        if not sessions or self.budget <= 0:
-            return
-        size = min(IDS_A_REQUEST, len(sessions))
-        first = await self._batch(sessions[:size], self.budget)
-        left = self.budget - first
-        batches: list[tuple[Sequence[Due], int]] = []
-        for start in range(size, len(sessions), IDS_A_REQUEST):
-            batch = sessions[start : start + IDS_A_REQUEST]
-            if left <= 0:
-                break
-            batches.append((batch, left))
-            left -= max(first, self._cost(len(batch)))
-        await together(self._batch(batch, allowed) for batch, allowed in batches)
-
-    def _cost(self, sessions: int) -> int:
-        """How many requests so many sessions take, as far as is known."""
-        cost = 1 if self._has_list else sessions
+        kept = 1 if self._insights and most > 1 else 0
+        asked, spent = await self._ask_sessions(sessions, most - kept)
         if self._insights:
-            cost += 1 if self._has_insights_list else sessions
-        return cost
-
-    async def _batch(self, sessions: Sequence[Due], allowed: int) -> int:
-        """Ask for sessions, or the first of them; returns how many requests that took."""
-        spent = await self._by_list(sessions) if self._has_list else 0
-        asked = sessions
-        if not self._has_list:
-            share = 2 if self._insights else 1
-            asked = sessions[: max(0, (allowed - spent) // share)]
-            spent += await self._one_by_one(asked)
-        if self._insights:
-            asked, more = await self._ask_insights(asked, allowed - spent)
+            asked, more = await self._ask_insights(self._insights, asked, most - spent)
             spent += more
-        await self.put(Rechecked([session.session_id for session in asked]))
-        return spent
+        return asked, spent
 
-    async def _by_list(self, sessions: Sequence[Due]) -> int:
-        before = self._sessions.requests
-        try:
-            await self._sessions.ask([session.session_id for session in sessions])
-        except NotAList:
+    async def _ask_sessions(self, sessions: Sequence[Due], most: int) -> tuple[Sequence[Due], int]:
+        spent = 0
+        if self._has_list:
+            asked, spent = await self._by_list(self._sessions, sessions, most)
+            if asked is not None:
+                return asked, spent
             self._has_list = False
-        return self._sessions.requests - before
+        # without bulk lists a session takes a request, and its insights another
+        share = 2 if self._insights and not self._has_insights_list else 1
+        sessions = sessions[: max(0, (most - spent) // share)]
+        await self._one_by_one(sessions)
+        return sessions, spent + len(sessions)
 
-    async def _one_by_one(self, sessions: Sequence[Due]) -> int:
+    async def _ask_insights(
+        self, listing: ByList, sessions: Sequence[Due], most: int
+    ) -> tuple[Sequence[Due], int]:
+        spent = 0
+        if self._has_insights_list:
+            asked, spent = await self._by_list(listing, sessions, most)
+            if asked is not None:
+                return asked, spent
+            self._has_insights_list = False
+        sessions = sessions[: max(0, most - spent)]
+        await ById(self.api, self.slots, self.put).ask([s.session_id for s in sessions])
+        return sessions, spent + len(sessions)
+
+    async def _by_list(
+        self, listing: ByList, sessions: Sequence[Due], most: int
+    ) -> tuple[Sequence[Due] | None, int]:
+        """The sessions that a list was asked for, None if that is of no use; and the requests."""
+        before = listing.requests
+        try:
+            done = await listing.ask([session.session_id for session in sessions], most)
+        except NotAList:
+            return None, listing.requests - before
+        return sessions[: len(done)], listing.requests - before
+
+    async def _one_by_one(self, sessions: Sequence[Due]) -> None:
         """Where the list ignores `session_ids`: v2 by id, v3 by the second of the last update."""
         if self.api.by_id_kind is self.api.sessions.kind:
             await ById(self.api, self.slots, self.put).ask([s.session_id for s in sessions])
         else:
             await together(self._second(session) for session in sessions)
-        return len(sessions)
 
     async def _second(self, session: Due) -> None:
         listing = self.api.sessions
@@ -102,21 +112,3 @@ class Recheck:
             page = await listing.page(asked)
         if not any(time and asked.is_far_from(time) for time in page.times):
             await self.put(Records(listing.kind, listing.endpoint, page.records))
-
-    async def _ask_insights(
-        self, sessions: Sequence[Due], allowed: int
-    ) -> tuple[Sequence[Due], int]:
-        """The sessions whose insights were asked for, and how many requests that took."""
-        spent = 0
-        if self._has_insights_list and self._insights and sessions:
-            before = self._insights.requests
-            try:
-                await self._insights.ask([session.session_id for session in sessions])
-            except NotAList:
-                self._has_insights_list = False
-            spent = self._insights.requests - before
-        if not self._has_insights_list:
-            sessions = sessions[: max(0, allowed - spent)]
-            await ById(self.api, self.slots, self.put).ask([s.session_id for s in sessions])
-            spent += len(sessions)
-        return sessions, spent

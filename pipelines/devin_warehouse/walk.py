@@ -19,12 +19,13 @@ from typing import Any, Protocol
 from devin_warehouse.api.listing import PAGE_LIMIT, Page
 from devin_warehouse.errors import ContractBroken
 from devin_warehouse.together import together
-from devin_warehouse.windows import Window, cuts, cuts_by_count
+from devin_warehouse.windows import SECOND, Window, cuts, cuts_by_count
 
 PAGES_AHEAD = 32
 PROBES = 8
 OLDEST_PROBE = timedelta(days=1024)
 PAGES_WITHOUT_NEWS = 3
+MOST_EMPTY_PAGES = 60
 
 Place = int | str | None
 
@@ -58,6 +59,19 @@ class Walk:
     def times(self) -> list[datetime]:
         """The `updated_at` seen."""
         return [time for page in self.pages for time in page.times if time]
+
+    def existing(self, counted_at: datetime | None, met: set[str]) -> set[str]:
+        """The sessions seen that were there when the count was made: met before, or older.
+
+        Stamps of the very second in which it was made tell nothing.
+        """
+        end = counted_at and counted_at + SECOND
+        return {
+            session_id
+            for page in self.pages
+            for session_id, time in zip(page.ids, page.times, strict=True)
+            if not (end and time) or time < end or session_id in met
+        }
 
     @property
     def is_ended(self) -> bool:
@@ -202,7 +216,10 @@ class TokenWalker:
     async def walk(self, window: Window | None, first: Page) -> Walk:
         """See Walker. The first page is asked for again, so that its total is one from before."""
         is_open = window is None or window.until == self._horizon
-        entered_from = None if is_open else first.asked_at
+        entered_from = first.asked_at
+        if is_open and entered_from:
+            # stamps of the very second in which it was counted tell nothing
+            entered_from += SECOND
         if not first.has_more:
             return TokenWalk([first], first.total, entered_from)
         page = first if first.total is None else await self._take(window)
@@ -219,8 +236,12 @@ class TokenWalker:
             tokens.add(page.token)
             page = await self._take(window, page.token)
             walk.pages.append(page)
-            without_news = without_news + 1 if seen.issuperset(page.ids) else 0
-            if without_news == PAGES_WITHOUT_NEWS:
+            if not seen.issuperset(page.ids):
+                without_news = 0
+            else:
+                # a server may look for rows as it goes, and answer pages without any
+                without_news += MOST_EMPTY_PAGES // PAGES_WITHOUT_NEWS if page.ids else 1
+            if without_news >= MOST_EMPTY_PAGES:
                 break
             seen.update(page.ids)
         return walk

@@ -94,9 +94,13 @@ def cuts(samples: Sequence[tuple[int, Sequence[datetime]]], pieces: int) -> list
 def cuts_by_count(known: Sequence[tuple[int, datetime]], total: int, pieces: int) -> list[datetime]:
     """Instants that cut a listing of `total` sessions into about `pieces` equal parts.
 
-    `known`: how many sessions are older than each of some instants; both rise.
+    `known`: how many sessions are older than each of some instants; both rise. What is older than
+    the first of them is a part of its own.
     """
-    return [_interpolate(known, total * piece / pieces) for piece in range(1, pieces)]
+    counts = [total * piece / pieces for piece in range(1, pieces)]
+    first, earliest = known[0]
+    older = [earliest] if first else []
+    return older + [_interpolate(known, count) for count in counts if count > first]
 
 
 def _reversed(
