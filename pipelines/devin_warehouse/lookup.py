@@ -115,12 +115,13 @@ class ByList:
             refusal = None
             if came:
                 self._forms = [form]
+            if came or not is_whole:
                 return is_whole
         if refusal is None:
             return True
         if len(asked) == 1:
             raise NotAList from refusal
-        self.at_once = len(asked) // 2
+        self.at_once = max(1, len(asked) // 4)
         return False
 
     async def _came(self, spelled: list[str], asked: set[str], until: int) -> tuple[set[str], bool]:

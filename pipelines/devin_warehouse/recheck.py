@@ -29,7 +29,7 @@ class Recheck:
     budget: int
     with_insights: bool = True
     _has_list: bool = True
-    _has_insights_list: bool = True
+    _has_insights_list: bool | None = None
     _sessions: ByList = field(init=False)
     _insights: ByList | None = field(init=False)
 
@@ -68,7 +68,7 @@ class Recheck:
             if asked is not None:
                 return asked, spent
             self._has_list = False
-        # without bulk lists a session takes a request, and its insights another
+        # a session takes a request then, and its insights another unless their list works
         share = 2 if self._insights and not self._has_insights_list else 1
         sessions = sessions[: max(0, (most - spent) // share)]
         await self._one_by_one(sessions)
@@ -78,11 +78,12 @@ class Recheck:
         self, listing: ByList, sessions: Sequence[Due], most: int
     ) -> tuple[Sequence[Due], int]:
         spent = 0
-        if self._has_insights_list:
+        if self._has_insights_list is not False:
+            listing.at_once = min(listing.at_once, self._sessions.at_once)
             asked, spent = await self._by_list(listing, sessions, most)
+            self._has_insights_list = asked is not None
             if asked is not None:
                 return asked, spent
-            self._has_insights_list = False
         sessions = sessions[: max(0, most - spent)]
         await ById(self.api, self.slots, self.put).ask([s.session_id for s in sessions])
         return sessions, spent + len(sessions)

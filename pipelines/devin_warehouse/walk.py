@@ -25,7 +25,7 @@ PAGES_AHEAD = 32
 PROBES = 8
 OLDEST_PROBE = timedelta(days=1024)
 PAGES_WITHOUT_NEWS = 3
-MOST_EMPTY_PAGES = 60
+MOST_EMPTY_PAGES = 40
 
 Place = int | str | None
 
@@ -212,6 +212,8 @@ class TokenWalker:
     def __init__(self, take: Take, horizon: datetime | None) -> None:
         self._take = take
         self._horizon = horizon
+        # a server may look for rows as it goes, and answer pages without any: but not for ever
+        self._empty_pages = 0
 
     async def walk(self, window: Window | None, first: Page) -> Walk:
         """See Walker. The first page is asked for again, so that its total is one from before."""
@@ -236,12 +238,10 @@ class TokenWalker:
             tokens.add(page.token)
             page = await self._take(window, page.token)
             walk.pages.append(page)
-            if not seen.issuperset(page.ids):
-                without_news = 0
-            else:
-                # a server may look for rows as it goes, and answer pages without any
-                without_news += MOST_EMPTY_PAGES // PAGES_WITHOUT_NEWS if page.ids else 1
-            if without_news >= MOST_EMPTY_PAGES:
+            without_news = without_news + 1 if seen.issuperset(page.ids) else 0
+            self._empty_pages = 0 if page.ids else self._empty_pages + 1
+            is_gap = not page.ids and self._empty_pages < MOST_EMPTY_PAGES
+            if without_news >= PAGES_WITHOUT_NEWS and not is_gap:
                 break
             seen.update(page.ids)
         return walk
