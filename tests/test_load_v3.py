@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from devin_warehouse import lookup
+from devin_warehouse.api.listing import Filters
 from devin_warehouse.errors import ContractBroken, KeyRefused, Misuse, Unavailable
 from devin_warehouse.lookup import ATTEMPTS_BY_ID, IDS_A_REQUEST
 from tests.conftest import HOUR
@@ -209,13 +211,42 @@ def test_what_fails_for_one_session_is_owed(make_warehouse):
     assert warehouse.rows(versions)[0][0] >= 240
 
 
-def test_an_api_that_fails_altogether_ends_the_run(make_warehouse):
-    """Not one try after another for each of many sessions."""
+def test_insights_that_fail_altogether_keep_no_session_back(make_warehouse):
+    """Exit 8, sessions published; not try after try for each; a run later what is new is read."""
     faults = {"bulk_insights": "404", "failing_insights": 1.0}
-    warehouse = make_warehouse(400, version="v3", faults=faults)
-    with pytest.raises(Unavailable):
-        warehouse.load()
-    assert warehouse.counts["by_id"] <= IDS_A_REQUEST * ATTEMPTS_BY_ID
+    warehouse = make_warehouse(200, version="v3", faults=faults)
+    summary = warehouse.load()
+    assert (summary.exit_code, summary.insights_failed, summary.rows["sessions"]) == (8, 200, 200)
+    assert warehouse.counts["by_id"] <= 200 + IDS_A_REQUEST * ATTEMPTS_BY_ID
+    assert warehouse.rows("FROM devin.session_versions") == []
+    warehouse.faults.failing_insights = 0.3
+    warehouse.world.clock.advance(HOUR)
+    warehouse.world.change(20, "v3")
+    summary = warehouse.load()
+    failing = [sid for sid in warehouse.world.sessions if warehouse.faults.fails_insights_of(sid)]
+    assert (summary.exit_code, warehouse.differences(left_out=failing)) == (8, [])
+
+
+def test_an_api_that_is_down_ends_the_run(make_warehouse):
+    """Exit 4 once the list says so too, not one try after another for each of many sessions."""
+    faults = {"bulk_insights": "404", "failing_insights": 1.0}
+    warehouse = make_warehouse(100, version="v3", faults=faults)
+    ask = lookup.ById.ask
+
+    async def ask_of_an_api_that_is_down(self, session_ids):
+        warehouse.faults.update({"error_rate": 1.0, "failures": ["500"]})
+        await ask(self, session_ids)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lookup.ById, "ask", ask_of_an_api_that_is_down)
+        with pytest.raises(Unavailable):
+            warehouse.load()
+
+
+def test_a_filter_that_the_api_does_not_take_is_the_users_mistake(warehouse_v3):
+    """Exit 2, with what the API says of it."""
+    with pytest.raises(Misuse, match="origins"):
+        warehouse_v3.load(filters=Filters(origins=("nowhere",)))
 
 
 def test_a_range_reads_its_sessions_and_their_insights(warehouse_v3):

@@ -71,11 +71,15 @@ def load(
         session_ids=tuple(session_id or ()),
         tags=tuple(tag or ()),
         origins=tuple(origin or ()),
-        category=category or "",
-        playbook_id=playbook_id or "",
-        schedule_id=schedule_id or "",
-        created_since=options.instant("created_since", created_since),
-        created_until=options.instant("created_until", created_until),
+        category=options.filled("category", category),
+        playbook_id=options.filled("playbook_id", playbook_id),
+        schedule_id=options.filled("schedule_id", schedule_id),
+        created_since=options.instant(
+            "created_since", options.filled("created_since", created_since)
+        ),
+        created_until=options.instant(
+            "created_until", options.filled("created_until", created_until)
+        ),
     )
     initial = settings.resolved("initial_since", initial_since)
     requests = int(settings.resolved("recheck_requests", recheck_requests))
@@ -86,7 +90,7 @@ def load(
         ),
         overlap=options.overlap_of(overlap),
         wait_seconds=options.duration("wait", settings.resolved("wait", wait)).total_seconds(),
-        initial_since=options.instant("initial_since", initial),
+        initial_since=options.instant("initial_since", initial or None),
         since=options.instant("since", since),
         until=options.instant("until", until),
         is_full=full_refresh,

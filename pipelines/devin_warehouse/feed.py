@@ -56,7 +56,7 @@ class Connection:
     @property
     def scope(self) -> str:
         """What a watermark is about: host, version, organizations or all, deleted ones or not."""
-        organizations = ",".join(sorted(self.filters.org_ids)) or "all"
+        organizations = ",".join(sorted(set(self.filters.org_ids))) or "all"
         deleted = " with deleted organizations" if self.filters.include_deleted_orgs else ""
         return f"{self.host} {self.version} {organizations}{deleted}"
 

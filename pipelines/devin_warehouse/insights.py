@@ -54,11 +54,12 @@ class Insights:
         """
         self._wanted = {session.session_id: session.updated_at for session in due}
         await self._by_list([group for group in stretches(due) if len(group) > 1])
-        left = [session for session in due if session.session_id in self._wanted]
+        # the newest first: those that have failed for long are old
+        left = [session for session in reversed(due) if session.session_id in self._wanted]
         try:
             await ById(self.api, self.slots, self.put).ask([s.session_id for s in left])
         except KeyRefused:
-            await self._by_list(list(stretches(left)))
+            await self._by_list(list(stretches(left[::-1])))
             if self._wanted:
                 raise
 

@@ -16,7 +16,7 @@ import duckdb
 import pendulum
 
 from devin_warehouse import bookkeeping, ledger
-from devin_warehouse.errors import ApiError, KeyRefused, Misuse, Refused
+from devin_warehouse.errors import ApiError, ContractBroken, KeyRefused, Misuse, Refused
 from devin_warehouse.events import Due, Missing
 from devin_warehouse.feed import Feed, open_feed
 from devin_warehouse.history import record_states
@@ -124,7 +124,7 @@ class _Loading:
 
     def run(self, watermark: datetime | None) -> Summary:
         """Read, commit, publish."""
-        total, now = self._feed.survey()
+        total, now = self._survey()
         self._begin(watermark, total, now.replace(microsecond=0))
         try:
             self._read_sessions(total)
@@ -138,6 +138,14 @@ class _Loading:
         self._packages.commit()
         self._finish()
         return self._summary
+
+    def _survey(self) -> tuple[int | None, datetime]:
+        try:
+            return self._feed.survey()
+        except ContractBroken as error:
+            if self._filters.is_narrowed:
+                raise Misuse(f"The API does not take a filter of this load: {error}") from error
+            raise
 
     def _begin(self, watermark: datetime | None, total: int | None, now: datetime) -> None:
         if not self._feed.has_server_time:
@@ -345,9 +353,10 @@ class _Loading:
         summary, traffic = self._summary, self._feed.traffic
         if traffic.replaced_surrogates:
             self._notice(f"{traffic.replaced_surrogates:,} lone surrogates in texts became U+FFFD.")
-        # sessions whose insights did not come are recorded as they are
-        owing = "SELECT session_id FROM bookkeeping.insights_owed"
-        record_states(self._connection, owing, self._packages.intake.observed_at)
+        if not self._order.with_insights:
+            # nobody waits for their insights: they are recorded as they are
+            owing = "SELECT session_id FROM bookkeeping.insights_owed"
+            record_states(self._connection, owing, self._packages.intake.observed_at)
         summary.rows = {table.name: self._count(table.name) for table in TABLES}
         summary.rejected_records = self._count(
             "rejected_records ANTI JOIN devin.deleted_sessions USING (session_id)"

@@ -36,16 +36,18 @@ class ById:
     slots: asyncio.Semaphore
     put: Put
     _in_a_row: int = 0
-    _patience: int = MOST_FAILURES_IN_A_ROW
+    _attempts: int = ATTEMPTS_BY_ID
 
     async def ask(self, session_ids: Sequence[str]) -> None:
         """Ask for each session; what failed is asked for once more in the end.
 
-        Raises KeyRefused, and the failure itself if many follow each other: then it is the API's.
+        Raises KeyRefused. Where many fail in a row, the list tells whether it is the API that is
+        down, and raises what it raises then; otherwise the others are tried once each.
         """
         failed = await self._round(session_ids)
-        self._in_a_row, self._patience = 0, len(failed) + 1
-        for failure in await self._round([f.session_id for f in failed]):
+        if self._attempts > 1:
+            failed = await self._round([failure.session_id for failure in failed])
+        for failure in failed:
             await self.put(failure)
 
     async def _round(self, session_ids: Sequence[str]) -> list[Failed]:
@@ -59,14 +61,16 @@ class ById:
     async def _one(self, session_id: str) -> Failed | None:
         try:
             async with self.slots:
-                record = await self.api.by_id(session_id, ATTEMPTS_BY_ID)
+                record = await self.api.by_id(session_id, self._attempts)
         except NotFound:
             self._in_a_row = 0
             await self.put(Missing(session_id))
         except (Unavailable, ContractBroken) as error:
             self._in_a_row += 1
-            if self._in_a_row >= self._patience:
-                raise
+            if self._in_a_row == MOST_FAILURES_IN_A_ROW and self._attempts > 1:
+                self._attempts = 1
+                async with self.slots:
+                    await self.api.sessions.page(None, None, 1)
             return Failed(session_id, str(error))
         else:
             self._in_a_row = 0

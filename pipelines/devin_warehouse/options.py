@@ -120,6 +120,16 @@ def connection_of(base_url: str | None, api: str | None, concurrency: int | None
     return Connection(address, key, concurrency=at_once, version=version)
 
 
+def filled(name: str, value: str | None) -> str:
+    """What was given, "" for nothing; raises Misuse if that was an empty text, an unset variable.
+
+    Without the filter that was meant a load would read everything and move the watermark.
+    """
+    if value is not None and not value.strip():
+        raise Misuse(f"--{name.replace('_', '-')}: an empty value; nothing was asked for.")
+    return value or ""
+
+
 def overlap_of(text: str | None) -> timedelta:
     """How far behind the watermark a run starts."""
     overlap = duration("overlap", settings.resolved("overlap", text))
@@ -139,7 +149,9 @@ def instant(name: str, text: str | None) -> datetime | None:
     """A point in time as people write it; None for none."""
     from devin_warehouse.times import parse_time
 
-    return _parsed(name, text, parse_time, "2026-11-01 or 2026-11-01T08:00Z") if text else None
+    if text is None:
+        return None
+    return _parsed(name, filled(name, text), parse_time, "2026-11-01 or 2026-11-01T08:00Z")
 
 
 def _parsed(name: str, text: str, parse: Callable[[str], Parsed], example: str) -> Parsed:

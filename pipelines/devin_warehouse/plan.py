@@ -39,9 +39,11 @@ class Order:
             )
         if self.since and self.until and self.since >= self.until:
             raise Misuse(f"--since {self.since} is not before --until {self.until}.")
-        if self.connection.filters.session_ids and (
-            self.since or self.until or len(self._narrowing) > 1
-        ):
+        filters = self.connection.filters
+        created = (filters.created_since, filters.created_until)
+        if created[0] and created[1] and created[0] >= created[1]:
+            raise Misuse("--created-since is not before --created-until.")
+        if filters.session_ids and (self.since or self.until or len(self._narrowing) > 1):
             raise Misuse("--session-id goes with no other filter, nor with --since or --until.")
         self._check_version()
 

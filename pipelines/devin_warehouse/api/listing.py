@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from devin_warehouse.errors import ContractBroken
+from devin_warehouse.errors import ContractBroken, Misuse
 from devin_warehouse.payloads import Kind, Record, session_id
 from devin_warehouse.windows import Range
 
@@ -34,6 +34,13 @@ class Filters:
     schedule_id: str = ""
     created_since: datetime | None = None
     created_until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would ask for something else than it seems to, an unset variable say."""
+        for name in (f.name for f in fields(self)):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and not all(each.strip() for each in value):
+                raise Misuse(f"An empty value among {name}: nothing was asked for.")
 
     @property
     def set_names(self) -> frozenset[str]:
