@@ -74,12 +74,8 @@ def load(
         category=options.filled("category", category),
         playbook_id=options.filled("playbook_id", playbook_id),
         schedule_id=options.filled("schedule_id", schedule_id),
-        created_since=options.instant(
-            "created_since", options.filled("created_since", created_since)
-        ),
-        created_until=options.instant(
-            "created_until", options.filled("created_until", created_until)
-        ),
+        created_since=options.instant("created_since", created_since),
+        created_until=options.instant("created_until", created_until),
     )
     initial = settings.resolved("initial_since", initial_since)
     requests = int(settings.resolved("recheck_requests", recheck_requests))
