@@ -60,8 +60,9 @@ def test_a_v3_key_loads_over_v3_and_a_dry_run_writes_nothing(run, sandbox, tmp_p
     code, out, _ = run("load", "--base-url", sandbox[0])
     assert (code, "300 new" in out, "insights 300" in out) == (0, True, True)
     monkeypatch.setenv("DEVIN_API_KEY", "apk_user_secret123")
-    code, _, err = run("load", "--base-url", sandbox[0])
-    assert (code, "v3 has been loaded" in err) == (2, True)
+    for arguments in ((), ("--dry-run",)):
+        code, _, err = run("load", "--base-url", sandbox[0], *arguments)
+        assert (code, "v3 has been loaded" in err) == (2, True)
 
 
 def test_a_full_refresh_of_a_third_wants_to_be_confirmed(run, sandbox):
@@ -88,6 +89,9 @@ def test_the_doctor_tells_what_a_key_can_do(run, sandbox, monkeypatch, key):
     is_v3 = key.startswith("cog_")
     assert (code, "--no-insights" in out) == ((3, True) if is_v3 else (0, False))
     assert "ignored, or in another form" in out
+    sandbox[1].update({"ignore_session_ids": False, "session_ids_form": "prefixed"})
+    assert "ids as in devin-" in run("doctor", "--base-url", sandbox[0])[1]
+    sandbox[1].update({"session_ids_form": "bare"})
     sandbox[1].update({"refused": [], "ignore_session_ids": False})
 
 

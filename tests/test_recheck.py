@@ -136,6 +136,32 @@ def test_a_session_that_is_only_hidden_is_not_deleted(make_warehouse):
     assert (warehouse.rows(DELETED), warehouse.differences()) == ([], [])
 
 
+def test_what_may_not_be_asked_by_id_is_not_deleted(make_warehouse):
+    """The key may read the lists alone: said, and published all the same."""
+    warehouse = make_warehouse(150, version="v3")
+    warehouse.load()
+    deleted = warehouse.world.delete_some(5)
+    warehouse.faults.refused = ("session_insights",)
+    summary = warehouse.load(is_full=True)
+    assert (summary.exit_code, warehouse.rows(DELETED)) == (0, [])
+    assert any("could not be confirmed" in notice for notice in summary.notices)
+    warehouse.faults.refused = ()
+    warehouse.load(is_full=True)
+    assert {row[0] for row in warehouse.rows(DELETED)} == set(deleted)
+
+
+def test_what_cannot_be_had_by_id_is_not_deleted(make_warehouse):
+    """Hidden from the list, and 500 by id: that says nothing about the session."""
+    warehouse = make_warehouse(150, version="v3")
+    warehouse.load()
+    org_id = next(iter(warehouse.world.sessions.values())).org_id
+    warehouse.world.delete_organization(org_id)
+    warehouse.faults.failing_insights = 1.0
+    summary = warehouse.load(is_full=True)
+    assert warehouse.rows(DELETED) == []
+    assert any("could not be found out" in notice for notice in summary.notices)
+
+
 def test_organizations_of_another_scope_are_not_swept(make_warehouse):
     """A full refresh of one organization says nothing about the others."""
     warehouse = make_warehouse(300, version="v3")

@@ -88,11 +88,13 @@ async def _by_id(api: Api, examination: Examination) -> Finding:
         return Finding(what, True, "not tried: there is no session yet")
     try:
         await api.by_id(ids[0], 3)
+    except NotFound:
+        return Finding(what, True, "404 for a session of the list, which is taken for without any")
     except ApiError as error:
         follows, code = "Deletions cannot be confirmed.", 0
         if api.insights and not examination.has_insights_list:
-            follows = "Loads end with exit 3; `load --no-insights` loads the sessions alone."
             code = error.exit_code
+            follows = f"Loads end with exit {code}; `load --no-insights` loads the sessions alone."
         return Finding(what, False, str(error), follows, code)
     return Finding(what, True, "answers")
 
@@ -113,13 +115,18 @@ async def _ids_filter(api: Api, examination: Examination) -> Finding:
     if not ids:
         return Finding(what, True, "not tried: there is no session yet")
     for form in (ids[0], f"devin-{ids[0]}"):
-        page = await api.sessions.narrowed(Filters(session_ids=(form,))).page(None, None, 2)
-        if page.ids == ids[:1]:
+        if await _came(api, form) == ids[:1]:
             return Finding(what, True, f"honoured, ids as in {form[:12]}...")
-        if page.ids:
-            break
     follows = "The re-check of unsettled sessions takes a request a session."
     return Finding(what, False, "ignored, or in another form", follows)
+
+
+async def _came(api: Api, wanted_id: str) -> list[str]:
+    try:
+        narrowed = api.sessions.narrowed(Filters(session_ids=(wanted_id,)))
+        return (await narrowed.page(None, None, 2)).ids
+    except ContractBroken:
+        return []
 
 
 def _clock(feed: Feed) -> Finding:

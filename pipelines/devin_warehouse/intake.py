@@ -127,6 +127,8 @@ class Intake:
         False if the package must be committed first, because it holds another version of a record.
         """
         for kind, buffer in self._buffers.items():
+            if not buffer:
+                continue
             hashes = {
                 sid: content_hash(kind.content(record.value)) for sid, record in buffer.items()
             }

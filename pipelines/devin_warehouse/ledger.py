@@ -18,7 +18,7 @@ import duckdb
 import pendulum
 
 from devin_warehouse import __version__
-from devin_warehouse.errors import WarehouseError
+from devin_warehouse.errors import Misuse, WarehouseError
 from devin_warehouse.tables import BY_NAME
 
 KEPT = timedelta(days=400)
@@ -135,21 +135,26 @@ def has_full_history(connection: duckdb.DuckDBPyConnection, scope: str) -> bool:
     )
 
 
-def refuses_v2(connection: duckdb.DuckDBPyConnection, scope: str) -> str | None:
-    """The v3 scope with sessions in common with a v2 one that has been loaded, if there is one.
+def check_version(connection: duckdb.DuckDBPyConnection, scope: str) -> None:
+    """Raise Misuse if the scope is one of v2, and v3 has loaded sessions of it.
 
     v3 fills columns that v2 would take away again.
     """
-    host, _, organizations = scope.split(" ", 2)
+    host, version, organizations = scope.split(" ", 2)
+    if version != "v2":
+        return
     rows = connection.execute(
-        "SELECT DISTINCT scope FROM devin.load_runs WHERE api_version = 'v3' AND sessions_read > 0"
+        "SELECT DISTINCT scope FROM devin.load_runs WHERE api_version = 'v3' "
+        "AND (sessions_read > 0 OR watermark_after IS NOT NULL)"
     ).fetchall()
     for (other,) in rows:
         other_host, _, others = other.split(" ", 2)
         ours, theirs = set(organizations.split(",")), set(others.split(" ", 1)[0].split(","))
         if other_host == host and ("all" in ours | theirs or ours & theirs):
-            return str(other)
-    return None
+            raise Misuse(
+                f"API v3 has been loaded into this warehouse ({other}): v2 knows less and would "
+                "take columns away. Use a v3 key (cog_...), or another --database."
+            )
 
 
 def naive(instant: datetime) -> datetime:

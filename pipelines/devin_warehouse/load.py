@@ -7,7 +7,7 @@ asks again for unsettled sessions, and after a full refresh for those that did n
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ import pendulum
 
 from devin_warehouse import bookkeeping, ledger
 from devin_warehouse.errors import ApiError, ContractBroken, KeyRefused, Misuse, Refused
-from devin_warehouse.events import Due, Missing
+from devin_warehouse.events import Due, Event
 from devin_warehouse.feed import Feed, open_feed
 from devin_warehouse.history import record_states
 from devin_warehouse.intake import Counts
@@ -76,7 +76,7 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
         open_work_file(order.layout) as connection,
         stop_signals() as stop,
     ):
-        _check_version(order, connection)
+        ledger.check_version(connection, scope)
         run = ledger.Run(scope, order.connection.version, order.mode)
         before = ledger.start(connection, run)
         try:
@@ -90,16 +90,6 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
             raise
         finally:
             write_status(order.layout, connection)
-
-
-def _check_version(order: Order, connection: duckdb.DuckDBPyConnection) -> None:
-    if order.connection.version == "v2":
-        scope = order.connection.scope
-        if other := ledger.refuses_v2(connection, scope):
-            raise Misuse(
-                f"API v3 has been loaded into this warehouse ({other}): v2 knows less and would "
-                "take columns away. Use a v3 key (cog_...), or another --database."
-            )
 
 
 class _Loading:
@@ -290,34 +280,33 @@ class _Loading:
         return self._feed.by_id_kind is self._feed.kinds[0]
 
     def _find_deleted(self) -> None:
-        """Mark sessions that did not appear, and that the API does not know by id either."""
+        """Mark sessions that did not appear, and that the API does not know by id either (404)."""
         self._packages.commit()
+        self._packages.missing, self._packages.failed = [], {}
+        absent = bookkeeping.absent(self._connection, self._filters, self._window.since)
         try:
-            missing = self._asked_by_id()
+            self._packages.take(self._unless_too_many(self._feed.by_id(absent), len(absent)))
         except KeyRefused as error:
             self._notice(f"Deletions could not be confirmed: {error}")
-            missing = []
-        self._delete(missing)
+            return
+        self._packages.commit()
+        self._delete(self._packages.missing)
+        if failed := len(self._packages.failed):
+            self._notice(f"Whether {failed:,} sessions were deleted could not be found out.")
 
-    def _asked_by_id(self) -> list[str]:
-        """Ask for sessions that did not appear; those unknown by id (404). Raises Refused."""
-        absent = bookkeeping.absent(self._connection, self._filters, self._window.since)
+    def _unless_too_many(self, events: Iterable[Event], absent: int) -> Iterator[Event]:
+        """The events; raises Refused once more sessions are missing than `--yes` is needed for."""
         listed = self._summary.counts.read
-        known = len(absent) + listed
+        known = absent + listed
         limit = known if self._order.is_confirmed else MOST_DELETED * known
-        missing: list[str] = []
-        for event in self._feed.by_id(absent):
-            self._packages.take([event])
-            if isinstance(event, Missing):
-                missing.append(event.session_id)
-            if len(missing) > limit:
-                self._packages.commit()
+        for event in events:
+            yield event
+            if len(self._packages.missing) > limit:
                 raise Refused(
                     f"Of {known:,} sessions the API lists {listed:,}, and of the others more than "
                     f"{MOST_DELETED:.0%} of all are unknown to it by id (404). Nothing was marked "
                     "as deleted; `--yes` marks them."
                 )
-        return missing
 
     def _delete(self, session_ids: list[str]) -> None:
         if not session_ids:

@@ -5,7 +5,6 @@ Whatever ends a run, what is committed stays, and the next run goes on from ther
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,8 +55,6 @@ WHERE endpoint IN ? AND session_id IN (
 SEEN_AGAIN = """
 DELETE FROM devin.deleted_sessions WHERE session_id IN (SELECT session_id FROM met)
 """
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,10 @@ class Preview:
 def preview(order: Order) -> Preview:
     """Ask the API what there is in the window that a load would read; a few requests.
 
-    Raises what the API's answers raise.
+    Raises what the API's answers raise, and Misuse for what a load refuses.
     """
     scope = order.connection.scope
+    _check_version(order.layout, scope)
     watermark = _watermark(order.layout, scope)
     with open_feed(order.connection) as feed:
         _, now = feed.survey()
@@ -82,6 +83,12 @@ async def _has_insights_list(api: Api) -> bool:
     except (NotFound, ContractBroken, KeyRefused):
         pass
     return False
+
+
+def _check_version(layout: Layout, scope: str) -> None:
+    if layout.database.exists():
+        with duckdb.connect(str(layout.database), read_only=True) as connection:
+            ledger.check_version(connection, scope)
 
 
 def _watermark(layout: Layout, scope: str) -> datetime | None:

@@ -10,6 +10,7 @@ meanwhile comes twice, or is short in number.)
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,7 +42,7 @@ class Take(Protocol):
 
 
 @dataclass
-class Walk:
+class Walk(ABC):
     """One pass over a listing: its pages in order, as far as they were read.
 
     `counted` is how many sessions there were when it began; None if the API does not say.
@@ -93,9 +94,9 @@ class Walk:
         return is_whole and len(self.ids) == len(found)
 
     @property
+    @abstractmethod
     def is_joined(self) -> bool:
         """Whether nothing can have slipped through between two pages, if none was miscounted."""
-        raise NotImplementedError
 
 
 class SkipWalk(Walk):
