@@ -7,8 +7,8 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-from devin_warehouse.publish import statements
 from devin_warehouse.settings import SETTINGS
+from devin_warehouse.sql_files import Sql
 from tests.readme import README, with_generated
 
 ROOT = Path(__file__).parents[1]
@@ -16,17 +16,18 @@ PACKAGE = ROOT / "pipelines" / "devin_warehouse"
 # a module may import from the lines above it only
 LAYERS = (
     "errors tables windows together times",
-    "process layout settings payloads",
+    "process layout settings payloads sql_files",
     "api.client api.listing explode locks",
     "api.v2 api.v3 events",
     "walk lookup",
     "reader",
     "insights recheck schedule",
-    "feed",
+    "feed checks",
     "source ledger plan doctor",
     "bookkeeping history status",
     "work_file preview",
-    "merge publish",
+    "merge views",
+    "publish",
     "intake",
     "packages",
     "load",
@@ -91,12 +92,13 @@ def test_the_configuration_file_shows_every_default():
 
 def test_every_sql_file_says_what_it_is():
     """Line 1 of a view is its grain, that of a check its severity."""
-    for _, name, text in statements("views"):
-        assert text.startswith("-- One row per "), name
-    for _, name, text in statements("checks"):
-        assert text.splitlines()[0] in ("-- severity: error", "-- severity: warn"), name
-    assert list(statements("views"))
-    assert list(statements("checks"))
+    sql = Sql.of()
+    for file in sql.views:
+        assert file.grain.startswith("One row per "), file.source
+    for file in sql.checks:
+        assert file.severity in ("error", "warn"), file.source
+    assert sql.views
+    assert sql.checks
 
 
 def test_the_makefile_helps():

@@ -52,6 +52,7 @@ def load(
     schedule_id: options.ScheduleId = None,
     created_since: options.CreatedSince = None,
     created_until: options.CreatedUntil = None,
+    views: options.Views = None,
     log_format: options.Format = options.LogFormat.TEXT,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -93,6 +94,7 @@ def load(
         with_insights=not no_insights,
         recheck_requests=0 if no_recheck else requests,
         is_confirmed=yes,
+        sql=options.sql_of(views),
     )
     if dry_run:
         console.show_preview(preview(order), log_format)
@@ -137,6 +139,24 @@ def status(
     console.show_status(found, as_json=as_json)
     if oldest is not None and found.is_older_than(oldest):
         raise typer.Exit(4)
+
+
+@app.command()
+def check(
+    database: options.Database = None,
+    log_format: options.Format = options.LogFormat.TEXT,
+) -> None:
+    """Run the checks against the published file; exit 7 if one of severity error finds rows."""
+    from devin_warehouse import console
+    from devin_warehouse.checks import run_checks
+    from devin_warehouse.publish import published
+    from devin_warehouse.sql_files import Sql
+
+    with published(options.layout_of(database)) as connection:
+        results = run_checks(connection, Sql.of().checks)
+    console.show_results(results, log_format)
+    if any(result.is_fatal for result in results):
+        raise typer.Exit(7)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingCol
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from devin_warehouse.checks import Result
 from devin_warehouse.doctor import Finding
 from devin_warehouse.feed import Connection
 from devin_warehouse.layout import Layout, plain
@@ -77,6 +78,8 @@ def summarize(summary: Summary, layout: Layout, log_format: str, *, is_quiet: bo
             f"the insights of {summary.insights_failed:,} sessions could not be read; the next run "
             "asks for them again (exit 8)"
         )
+    for warning in summary.warnings:
+        _say(f"warning: {warning}")
     name = layout.database.name
     _say(f"published {name}" if summary.is_published else f"{name} is up to date")
 
@@ -97,9 +100,25 @@ def show_status(status: Status, *, as_json: bool) -> None:
         _say(f"a load is in progress: {status.held_by}")
     if status.runs and status.runs[0]["error"]:
         _say(f"of the last run, {status.runs[0]['outcome']}: {status.runs[0]['error']}")
+    for warning in status.warnings:
+        _say(f"warning: {warning}")
     output.print(_runs_table(status.runs))
     filled = {name: rows for name, rows in status.rows.items() if rows}
     _say(", ".join(f"{name} {rows:,}" for name, rows in filled.items()) or "no rows yet")
+
+
+def show_results(results: list[Result], log_format: str) -> None:
+    """Say what each check found, with sample rows."""
+    if log_format == "json":
+        for result in results:
+            _emit({"event": "check", **asdict(result)})
+        return
+    for result in results:
+        outcome = "ok" if not result.found else "FAIL" if result.is_fatal else "warn"
+        _say(f"{outcome:>4}  {result.name}: {result.rule}")
+        if result.found:
+            _say(f"      {result.found:,} found, the first of them:")
+            output.print(_sample_table(result.sample))
 
 
 def show_preview(preview: Preview, log_format: str) -> None:
@@ -204,6 +223,13 @@ def _runs_table(runs: list[dict[str, Any]]) -> Table:
             run["outcome"],
             *(f"{number or 0:,}" for number in (*numbers, run["requests"])),
         )
+    return table
+
+
+def _sample_table(sample: list[dict[str, Any]]) -> Table:
+    table = Table(*sample[0], box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for row in sample:
+        table.add_row(*map(str, row.values()))
     return table
 
 

@@ -55,6 +55,7 @@ class Summary:
     sessions_deleted: int = 0
     is_published: bool = False
     notices: list[str] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -351,7 +352,8 @@ class _Loading:
             "rejected_records ANTI JOIN devin.deleted_sessions USING (session_id)"
         )
         ledger.finish(self._connection, self._run, summary.exit_code)
-        summary.is_published = publish(self._connection, self._order.layout)
+        publication = publish(self._connection, self._order.layout, self._run, self._order.sql)
+        summary.is_published, summary.warnings = publication.is_new, publication.warnings
         summary.requests, summary.retries = traffic.requests, traffic.retries
         summary.watermark_after = self._packages.watermark
         summary.watermarks = ledger.watermarks(self._connection)

@@ -17,6 +17,7 @@ from devin_warehouse.errors import Misuse
 if TYPE_CHECKING:
     from devin_warehouse.feed import Connection
     from devin_warehouse.layout import Layout
+    from devin_warehouse.sql_files import Sql
 
 Parsed = TypeVar("Parsed")
 SHORTEST_OVERLAP = timedelta(minutes=5)
@@ -84,6 +85,7 @@ Concurrency = Annotated[
     int | None, typer.Option(min=1, max=64, help=_help("concurrency"), show_default=False)
 ]
 Wait = Annotated[str | None, typer.Option(help=_help("wait"), show_default=False)]
+Views = Annotated[Path | None, typer.Option(help=_help("views"), show_default=False)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="The log in full.")]
 Format = Annotated[LogFormat, typer.Option("--log-format", help="text, or JSON lines.")]
@@ -106,6 +108,19 @@ def layout_of(database: Path | None) -> Layout:
     from devin_warehouse.layout import Layout
 
     return Layout.of(Path(settings.resolved("database", str(database) if database else None)))
+
+
+def sql_of(folder: Path | None) -> Sql:
+    """Our views and the user's; raises Misuse, with file and line, for one that cannot be."""
+    from devin_warehouse.sql_files import Sql
+    from devin_warehouse.views import rehearse
+
+    named = settings.resolved("views", str(folder) if folder else None)
+    if not named:
+        return Sql.of()
+    sql = Sql.of(Path(named))
+    rehearse(sql.views)
+    return sql
 
 
 def connection_of(base_url: str | None, api: str | None, concurrency: int | None) -> Connection:

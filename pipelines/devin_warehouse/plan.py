@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from devin_warehouse.api import v2, v3
 from devin_warehouse.errors import Misuse
 from devin_warehouse.feed import Connection
 from devin_warehouse.layout import Layout
+from devin_warehouse.sql_files import Sql
 from devin_warehouse.windows import Window
 
 RECHECK_REQUESTS = 20
@@ -30,6 +31,7 @@ class Order:
     with_insights: bool = True
     recheck_requests: int = RECHECK_REQUESTS
     is_confirmed: bool = False
+    sql: Sql = field(default_factory=Sql.of)
 
     def __post_init__(self) -> None:
         if self.is_full and (self.since or self.until or self.connection.filters.is_narrowed):

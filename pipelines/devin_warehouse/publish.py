@@ -7,21 +7,25 @@ people open is switched. Who holds the old copy keeps it, who connects anew gets
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import duckdb
 import pendulum
 
 from devin_warehouse import __version__
-from devin_warehouse.errors import CheckFailed
+from devin_warehouse.checks import run_checks
+from devin_warehouse.errors import CheckFailed, Misuse
 from devin_warehouse.layout import Layout, local_resources
-from devin_warehouse.ledger import naive
+from devin_warehouse.ledger import Run, naive, remark
+from devin_warehouse.sql_files import Sql
 from devin_warehouse.tables import CONTRACT_VERSION, SCHEMA, TABLES
+from devin_warehouse.views import comment, create_views
 from devin_warehouse.work_file import database_errors, ddl, quoted, transaction
 
 STORAGE_VERSION = "v1.2.0"
@@ -29,59 +33,72 @@ MODE = 0o444
 LEDGER_AGE = pendulum.duration(hours=1)
 
 
-def publish(connection: duckdb.DuckDBPyConnection, layout: Layout) -> bool:
-    """Bring the published file up to date with the open work file; whether that took a new copy.
+@contextmanager
+def published(layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published file, read-only; raises Misuse if there is none, or it is not ours."""
+    if not layout.database.exists():
+        raise Misuse(f"There is no warehouse at {layout.database} yet: run `devin-warehouse load`.")
+    with duckdb.connect(str(layout.database), read_only=True) as connection:
+        if not connection.execute(
+            "FROM duckdb_tables() WHERE schema_name = ? AND table_name = 'warehouse_info'", [SCHEMA]
+        ).fetchall():
+            raise Misuse(f"{layout.database}: a DuckDB file, but not a warehouse of ours.")
+        yield connection
 
-    Nothing is copied if no data changed; a ledger that moved alone is published hourly at most.
-    Raises CheckFailed, OutOfResources; then the file that was published before stays.
+
+@dataclass(frozen=True)
+class Publication:
+    """Whether a new copy went live, and what its checks of severity warn found, in sentences."""
+
+    is_new: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def publish(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, run: Run, sql: Sql
+) -> Publication:
+    """Bring the published file up to date with the open work file.
+
+    Nothing is copied if neither data nor SQL changed; a ledger that moved alone is published hourly
+    at most. Raises CheckFailed, Misuse for a view that cannot be created, OutOfResources; then the
+    file that was published before stays.
     """
     now = pendulum.now("UTC")
-    if not _is_due(connection, layout, now):
-        return False
+    if not _is_due(connection, layout, now, sql.fingerprint):
+        return Publication()
     before, target = layout.target, _next_target(layout)
     _claim(layout, target)
     try:
         with local_resources(), database_errors():
-            _write_copy(connection, target, now)
+            warnings = _write_copy(connection, target, now, run, sql)
             _make_durable(target)
             _switch(layout, target)
     except BaseException:
         _remove(target)
         raise
+    for warning in warnings:
+        remark(connection, run, warning)
     connection.execute(
         "UPDATE bookkeeping.publication SET published_version = data_version, published_at = ?, "
-        "target = ?, software_version = ?",
-        [naive(now), target.name, __version__],
+        "target = ?, software_version = ?, sql_fingerprint = ?, warnings = ?",
+        [naive(now), target.name, __version__, sql.fingerprint, json.dumps(warnings)],
     )
     _remove_others(layout, {before, target.name})
-    return True
+    return Publication(is_new=True, warnings=tuple(warnings))
 
 
-def statements(kind: str) -> Iterator[tuple[str, str, str]]:
-    """(schema, name, text) of the files in sql/`kind`: views, or checks, which have no schema."""
-    for entry in sorted(_sql().joinpath(kind).iterdir(), key=lambda entry: entry.name):
-        if entry.is_dir():
-            for file in sorted(entry.iterdir(), key=lambda file: file.name):
-                yield entry.name, file.name.removesuffix(".sql"), file.read_text()
-        elif entry.name.endswith(".sql"):
-            yield "", entry.name.removesuffix(".sql"), entry.read_text()
-
-
-def _sql() -> Traversable:
-    """The sql folder: inside the wheel, beside `pipelines` in a checkout."""
-    packaged = files("devin_warehouse").joinpath("sql")
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "sql"
-
-
-def _is_due(connection: duckdb.DuckDBPyConnection, layout: Layout, now: datetime) -> bool:
+def _is_due(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, now: datetime, fingerprint: str
+) -> bool:
     row = connection.execute(
-        "SELECT data_version, published_version, published_at, target, software_version "
-        "FROM bookkeeping.publication"
+        "SELECT data_version, published_version, published_at, target, software_version, "
+        "sql_fingerprint FROM bookkeeping.publication"
     ).fetchall()[0]
-    data_version, published_version, published_at, target, software = row
+    data_version, published_version, published_at, target, software, published_sql = row
     return (
         data_version != published_version
         or software != __version__
+        or published_sql != fingerprint
         or target != layout.target
         or not layout.database.exists()
         or naive(now) - published_at >= LEDGER_AGE
@@ -98,7 +115,14 @@ def _next_target(layout: Layout) -> Path:
         number += 1
 
 
-def _write_copy(connection: duckdb.DuckDBPyConnection, target: Path, now: datetime) -> None:
+def _write_copy(
+    connection: duckdb.DuckDBPyConnection,
+    target: Path,
+    now: datetime,
+    run: Run,
+    sql: Sql,
+) -> list[str]:
+    """Write the copy whole, or not at all; what its checks of severity warn found."""
     connection.execute(
         f"ATTACH {quoted(target)} AS published (STORAGE_VERSION {quoted(STORAGE_VERSION)})"
     )
@@ -110,21 +134,24 @@ def _write_copy(connection: duckdb.DuckDBPyConnection, target: Path, now: dateti
                 f"INSERT INTO {SCHEMA}.warehouse_info VALUES (?, ?, ?)",
                 [CONTRACT_VERSION, __version__, naive(now)],
             )
-            _create_views(connection)
-            _check(connection)
+            create_views(connection, sql.views)
+            warnings = _check(connection, sql)
+            for warning in warnings:
+                remark(connection, run, warning)
     finally:
         connection.execute("USE work")
         connection.execute("DETACH published")
+    return warnings
 
 
 def _copy_tables(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"CREATE SCHEMA {SCHEMA}")
     for table in TABLES:
         _copy_table(connection, table.name, ddl(table))
-        _comment(connection, "TABLE", f"{SCHEMA}.{table.name}", table.description)
+        comment(connection, "TABLE", f"{SCHEMA}.{table.name}", table.description)
         for column in table.columns:
             name = f"{SCHEMA}.{table.name}.{column.name}"
-            _comment(connection, "COLUMN", name, column.description)
+            comment(connection, "COLUMN", name, column.description)
 
 
 def _copy_table(connection: duckdb.DuckDBPyConnection, name: str, columns: str) -> None:
@@ -139,24 +166,13 @@ def _copy_table(connection: duckdb.DuckDBPyConnection, name: str, columns: str) 
         raise CheckFailed(f"{name}: {counts[1]} rows in the work file, {counts[0]} in the copy.")
 
 
-def _create_views(connection: duckdb.DuckDBPyConnection) -> None:
-    for schema, name, text in statements("views"):
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        connection.execute(f"CREATE VIEW {schema}.{name} AS {text}")
-        grain = text.partition("\n")[0].removeprefix("--").strip()
-        _comment(connection, "VIEW", f"{schema}.{name}", grain)
-
-
-def _check(connection: duckdb.DuckDBPyConnection) -> None:
-    """Run every check of severity error in the copy; one that finds rows stops the publication."""
-    for _, name, text in statements("checks"):
-        found = connection.execute(text).fetchmany(3)
-        if found and "severity: error" in text.partition("\n")[0]:
-            raise CheckFailed(f"The check {name} found {found}; nothing was published.")
-
-
-def _comment(connection: duckdb.DuckDBPyConnection, kind: str, name: str, description: str) -> None:
-    connection.execute(f"COMMENT ON {kind} {name} IS {quoted(description)}")
+def _check(connection: duckdb.DuckDBPyConnection, sql: Sql) -> list[str]:
+    """Run the checks in the copy; raises CheckFailed if one of severity error finds rows."""
+    found = [result for result in run_checks(connection, sql.checks) if result.found]
+    fatal = [result.sentence for result in found if result.is_fatal]
+    if fatal:
+        raise CheckFailed(f"{'; '.join(fatal)}. Nothing was published.")
+    return [result.sentence for result in found]
 
 
 def _make_durable(target: Path) -> None:

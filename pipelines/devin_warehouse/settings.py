@@ -46,6 +46,7 @@ SETTINGS = {
             "Requests a run at most for the re-check of unsettled sessions.",
         ),
         Setting("wait", "0s", "How long to wait for another load to end."),
+        Setting("views", "", "A folder of views of your own, `<schema>/<view>.sql`."),
     )
 }
 

@@ -5,6 +5,7 @@ Neither keeps a load waiting, nor waits for one.
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,6 +35,7 @@ class Status:
     published_at: datetime | None
     runs: list[dict[str, Any]]
     rows: dict[str, int]
+    warnings: list[str]
     at: datetime
 
     def age(self, scope: str) -> timedelta:
@@ -59,6 +61,7 @@ def read_status(layout: Layout) -> Status:
         published_at=published_at and _instant(published_at),
         runs=_told(said["runs"]) if said.get("runs") else runs,
         rows=rows,
+        warnings=said.get("warnings", []),
         at=pendulum.now("UTC"),
     )
 
@@ -109,13 +112,14 @@ def _status(layout: Layout, connection: duckdb.DuckDBPyConnection) -> dict[str, 
         "SELECT * FROM devin.load_runs ORDER BY started_at DESC LIMIT ?", [RUNS_TOLD]
     ).fetchall()
     names = [column.name for column in BY_NAME["load_runs"].columns]
-    published_at = connection.execute(
-        "SELECT published_at FROM bookkeeping.publication"
-    ).fetchall()[0][0]
+    published_at, warnings = connection.execute(
+        "SELECT published_at, warnings FROM bookkeeping.publication"
+    ).fetchall()[0]
     return {
         "run": dict(zip(names, latest[0], strict=True)) if latest else None,
         "runs": [dict(zip(names, row, strict=True)) for row in latest],
         "watermarks": ledger.watermarks(connection),
         "published_at": published_at,
+        "warnings": json.loads(warnings or "[]"),
         "published_file": layout.target,
     }

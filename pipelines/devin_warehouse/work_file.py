@@ -88,14 +88,19 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
-    """Make the tables that are not there yet."""
-    columns = _columns(connection, catalog)
+    """Make the tables, and columns of older ones, that are not there yet."""
+    known = _columns(connection, catalog)
     for schema, table in _all_tables():
-        if (schema, table.name) not in columns:
+        name = f"{catalog}.{schema}.{table.name}"
+        if (schema, table.name) not in known:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {catalog}.{schema}")
-            connection.execute(f"CREATE TABLE {catalog}.{schema}.{table.name} ({ddl(table)})")
+            connection.execute(f"CREATE TABLE {name} ({ddl(table)})")
+            continue
+        for column in table.columns:
+            if column.name not in known[schema, table.name]:
+                connection.execute(f"ALTER TABLE {name} ADD COLUMN {column.name} {column.type}")
     connection.execute(
-        f"INSERT INTO {catalog}.bookkeeping.publication SELECT 0, NULL, NULL, NULL, NULL "
+        f"INSERT INTO {catalog}.bookkeeping.publication (data_version) SELECT 0 "
         f"WHERE NOT EXISTS (FROM {catalog}.bookkeeping.publication)"
     )
 

@@ -1,4 +1,4 @@
--- One row per run of the loader, the newest first: the ledger.
+-- One row per run of the loader: the ledger.
 select
     run_id,
     started_at,
@@ -28,4 +28,3 @@ select
     schema_drift,
     software_version
 from devin.load_runs
-order by started_at desc

@@ -1,0 +1,56 @@
+"""The checks: queries that find nothing in a warehouse that is as it should be.
+
+Of severity error are our own invariants: what they find is not published. Of severity warn is what
+the API may say, however odd: it is told, and published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from devin_warehouse.sql_files import SqlFile
+
+SAMPLE = 5
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check found: how many rows, and the first of them by column. `rule` is what holds."""
+
+    name: str
+    severity: str
+    rule: str
+    found: int
+    sample: list[dict[str, Any]]
+
+    @property
+    def is_fatal(self) -> bool:
+        """Whether what it found keeps the warehouse from being published."""
+        return bool(self.found) and self.severity == "error"
+
+    @property
+    def sentence(self) -> str:
+        """What was found, in a line."""
+        first = ", ".join(f"{name} {value}" for name, value in self.sample[0].items())
+        return f"check {self.name} ({self.severity}): {self.found:,} found, as {first}"
+
+
+def run_checks(connection: duckdb.DuckDBPyConnection, checks: Iterable[SqlFile]) -> list[Result]:
+    """Run checks in the current database."""
+    return [_result(connection, check) for check in checks]
+
+
+def _result(connection: duckdb.DuckDBPyConnection, check: SqlFile) -> Result:
+    cursor = connection.execute(check.text)
+    names = [column[0] for column in cursor.description or []]
+    sample = [dict(zip(names, row, strict=True)) for row in cursor.fetchmany(SAMPLE)]
+    found = len(sample)
+    if found == SAMPLE:
+        count = f"SELECT count(*) FROM ({check.text})"
+        found = connection.execute(count).fetchall()[0][0]
+    rule = " ".join(check.header[1:])
+    return Result(check.name, check.severity, rule, found, sample)

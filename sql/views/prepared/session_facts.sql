@@ -1,0 +1,167 @@
+-- One row per session: what is counted over its lists, and its place in its family.
+-- stored: the views look up what they would else count each time.
+-- A pull request that only one session lists is that session's own. Own ones add up over any group
+-- of sessions; the shared ones, which are few, are left to be told apart in each group.
+-- A family follows parent_session_id. Strays are those that no top leads to: they are in a circle,
+-- or below one. A circle is cut at its smallest id.
+with recursive links as (
+    select
+        child.session_id,
+        child.parent_session_id
+    from devin.sessions as child
+    join devin.sessions as parent on parent.session_id = child.parent_session_id
+),
+
+descendants as (
+    select
+        links.session_id,
+        links.parent_session_id as root_session_id,
+        1 as depth
+    from links
+    left join links as upper_link on upper_link.session_id = links.parent_session_id
+    where upper_link.session_id is null
+    union all
+    select
+        links.session_id,
+        descendants.root_session_id,
+        descendants.depth + 1 as depth
+    from descendants
+    join links on links.parent_session_id = descendants.session_id
+),
+
+strays as (
+    select
+        links.session_id,
+        links.parent_session_id
+    from links
+    left join descendants on descendants.session_id = links.session_id
+    where descendants.session_id is null
+),
+
+climbs as (
+    select
+        session_id,
+        parent_session_id as reached_session_id,
+        least(session_id, parent_session_id) as smallest_session_id,
+        1 as steps
+    from strays
+    union all
+    select
+        climbs.session_id,
+        strays.parent_session_id as reached_session_id,
+        least(climbs.smallest_session_id, strays.parent_session_id) as smallest_session_id,
+        climbs.steps + 1 as steps
+    from climbs
+    join strays on strays.session_id = climbs.reached_session_id
+    where
+        climbs.reached_session_id <> climbs.session_id
+        and climbs.steps < (select count(*) from strays)
+),
+
+circle_members as (
+    select
+        session_id as root_session_id,
+        session_id,
+        0 as depth
+    from climbs
+    where reached_session_id = session_id and smallest_session_id = session_id
+    union all
+    select
+        circle_members.root_session_id,
+        strays.session_id,
+        circle_members.depth + 1 as depth
+    from circle_members
+    join strays on strays.parent_session_id = circle_members.session_id
+    where strays.session_id <> circle_members.root_session_id
+),
+
+families as (
+    select
+        session_id,
+        root_session_id,
+        depth
+    from descendants
+    union all
+    select
+        session_id,
+        root_session_id,
+        depth
+    from circle_members
+),
+
+listed_pull_requests as (
+    select
+        session_id,
+        count(*) as pull_requests_count,
+        count(*) filter (where lower(pr_state) = 'open') as open_pull_requests_count,
+        count(*) filter (where lower(pr_state) = 'merged') as merged_pull_requests_count,
+        count(*) filter (where lower(pr_state) = 'closed') as closed_pull_requests_count
+    from devin.session_pull_requests
+    group by session_id
+),
+
+first_pull_requests as (
+    select
+        first_session_id as session_id,
+        count(*) filter (where lower(state) = 'merged') as merged_pull_requests_first_count,
+        count(*) filter (where sessions_count = 1) as own_pull_requests_count,
+        count(*) filter (where sessions_count = 1 and lower(state) = 'merged')
+            as own_merged_pull_requests_count
+    from analytics.pull_requests
+    group by first_session_id
+),
+
+issues as (
+    select
+        session_id,
+        count(*) as issues_count
+    from devin.insight_issues
+    group by session_id
+),
+
+action_items as (
+    select
+        session_id,
+        count(*) as action_items_count
+    from devin.insight_action_items
+    group by session_id
+),
+
+feedback_items as (
+    select
+        session_id,
+        count(*) as feedback_items_count
+    from devin.insight_feedback_items
+    group by session_id
+)
+
+select
+    sessions.session_id,
+    insights.session_size,
+    insights.num_user_messages,
+    insights.num_devin_messages,
+    coalesce(insights.has_analysis, false) as has_analysis,
+    coalesce(listed_pull_requests.pull_requests_count, 0) as pull_requests_count,
+    coalesce(listed_pull_requests.open_pull_requests_count, 0) as open_pull_requests_count,
+    coalesce(listed_pull_requests.merged_pull_requests_count, 0) as merged_pull_requests_count,
+    coalesce(listed_pull_requests.closed_pull_requests_count, 0) as closed_pull_requests_count,
+    coalesce(first_pull_requests.merged_pull_requests_first_count, 0)
+        as merged_pull_requests_first_count,
+    coalesce(first_pull_requests.own_pull_requests_count, 0) as own_pull_requests_count,
+    coalesce(first_pull_requests.own_merged_pull_requests_count, 0)
+        as own_merged_pull_requests_count,
+    coalesce(issues.issues_count, 0) as issues_count,
+    coalesce(action_items.action_items_count, 0) as action_items_count,
+    coalesce(feedback_items.feedback_items_count, 0) as feedback_items_count,
+    coalesce(families.root_session_id, sessions.session_id) as root_session_id,
+    cast(coalesce(families.depth, 0) as bigint) as depth,
+    deleted_sessions.session_id is not null as is_deleted
+from devin.sessions
+left join devin.insights on insights.session_id = sessions.session_id
+left join listed_pull_requests on listed_pull_requests.session_id = sessions.session_id
+left join first_pull_requests on first_pull_requests.session_id = sessions.session_id
+left join issues on issues.session_id = sessions.session_id
+left join action_items on action_items.session_id = sessions.session_id
+left join feedback_items on feedback_items.session_id = sessions.session_id
+left join families on families.session_id = sessions.session_id
+left join devin.deleted_sessions on deleted_sessions.session_id = sessions.session_id
