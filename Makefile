@@ -24,7 +24,8 @@ test: setup ## Lint, formatting, types and tests: all that CI runs
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/pytest
 
-bench: setup ## Measure a first, an idle and a small load beside other ways to do it
+bench: setup ## Measure loads beside other ways to do them, and how long each view takes to read
 	$(BIN)/python tests/bench/run.py
+	$(BIN)/python -m tests.bench.views
 
 .PHONY: help setup demo load test bench

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from devin_warehouse.errors import EXIT_CODES
 from devin_warehouse.settings import SETTINGS
+from devin_warehouse.sql_files import Sql
 from devin_warehouse.tables import TABLES
+from tests.questions import QUESTIONS, answers
 
 README = Path(__file__).parents[1] / "README.md"
 
 
 def generated() -> dict[str, str]:
-    return {"tables": _tables(), "settings": _settings(), "exit codes": _exit_codes()}
+    return {
+        "tables": _tables(),
+        "views": _views(),
+        "settings": _settings(),
+        "exit codes": _exit_codes(),
+    }
 
 
 def with_generated(text: str) -> str:
@@ -28,6 +36,33 @@ def with_generated(text: str) -> str:
 def _tables() -> str:
     rows = [f"| `devin.{t.name}` | {', '.join(t.key)} | {t.description} |" for t in TABLES]
     return "\n".join(["| table | key | what |", "|---|---|---|", *rows])
+
+
+def _views() -> str:
+    """A table of the views, then each one's question, query and answer, folded away."""
+    grains = {view.name: view.grain.removeprefix("One row per ") for view in Sql.of().views}
+    rows = [f"| `analytics.{name}` | {grains[name]} | {QUESTIONS[name][0]} |" for name in QUESTIONS]
+    table = ["| view | one row per | a question to it |", "|---|---|---|", *rows]
+    return "\n".join([*table, *(part for answer in answers() for part in _answer(*answer))])
+
+
+def _answer(
+    view: str, question: str, sql: str, columns: list[str], rows: list[tuple[Any, ...]]
+) -> list[str]:
+    return [
+        "",
+        f"<details><summary><code>{view}</code>: {question}</summary>",
+        "",
+        "```sql",
+        sql,
+        "```",
+        "",
+        f"| {' | '.join(columns)} |",
+        "|---" * len(columns) + "|",
+        *(f"| {' | '.join('' if cell is None else str(cell) for cell in row)} |" for row in rows),
+        "",
+        "</details>",
+    ]
 
 
 def _settings() -> str:

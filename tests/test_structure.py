@@ -8,7 +8,8 @@ import tomllib
 from pathlib import Path
 
 from devin_warehouse.settings import SETTINGS
-from devin_warehouse.sql_files import Sql
+from devin_warehouse.sql_files import ANALYTICS, Sql
+from tests.questions import QUESTIONS
 from tests.readme import README, with_generated
 
 ROOT = Path(__file__).parents[1]
@@ -97,7 +98,7 @@ def test_every_sql_file_says_what_it_is():
         assert file.grain.startswith("One row per "), file.source
     for file in sql.checks:
         assert file.severity in ("error", "warn"), file.source
-    assert sql.views
+    assert {view.name for view in sql.views if view.schema == ANALYTICS} == QUESTIONS.keys()
     assert sql.checks
 
 

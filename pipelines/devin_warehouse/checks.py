@@ -52,5 +52,4 @@ def _result(connection: duckdb.DuckDBPyConnection, check: SqlFile) -> Result:
     if found == SAMPLE:
         count = f"SELECT count(*) FROM ({check.text})"
         found = connection.execute(count).fetchall()[0][0]
-    rule = " ".join(check.header[1:])
-    return Result(check.name, check.severity, rule, found, sample)
+    return Result(check.name, check.severity, check.header[1], found, sample)

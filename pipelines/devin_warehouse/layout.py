@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,6 +84,15 @@ class Layout:
             target or "",
         )
         return int(numbered[1]) if numbered else 0
+
+    def check_schemas(self, schemas: Iterable[str]) -> None:
+        """Raise Misuse if readers would find a schema's tables ambiguous under this name."""
+        names = {self.database.name.partition(".")[0].lower(), self.database.stem.lower()}
+        if taken := sorted(names & {schema.lower() for schema in schemas}):
+            raise Misuse(
+                f"--database {self.database.name}: {taken[0]!r} is also the name of a schema of "
+                "your views, so that DuckDB would find what is in it ambiguous."
+            )
 
     def make_folder(self) -> None:
         """Make the loader's folder; raises OutOfResources where that is not permitted."""

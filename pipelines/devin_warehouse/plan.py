@@ -48,6 +48,7 @@ class Order:
         if filters.session_ids and (self.since or self.until or len(self._narrowing) > 1):
             raise Misuse("--session-id goes with no other filter, nor with --since or --until.")
         self._check_version()
+        self.layout.check_schemas(view.schema for view in self.sql.views)
 
     @property
     def _narrowing(self) -> frozenset[str]:

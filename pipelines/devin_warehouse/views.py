@@ -39,6 +39,8 @@ def create_views(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]
     for view in views:
         try:
             _create(connection, view)
+        except duckdb.OperationalError:
+            raise
         except duckdb.Error as error:
             raise Misuse(f"{located(view, error)}; nothing was published.") from error
     _document(connection, views)

@@ -1,15 +1,14 @@
 """A warehouse of invented sessions, as large as wanted, without HTTP: for timing what reads it.
 
-The rows are those of a load over v3, exploded by the code that a load uses; history is what three
-runs would have seen, of which the first two found some sessions still at work.
+The rows are those of a load over v3, exploded by the code that a load uses, but with 2,000 users,
+and one pull request of twenty shared by two sessions; history is what three runs would have seen,
+of which the first two found some sessions still at work.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import duckdb
 import msgspec
@@ -19,11 +18,9 @@ from devin_warehouse import ledger
 from devin_warehouse.api import v3
 from devin_warehouse.explode import explode
 from devin_warehouse.history import record_pull_request_states, record_states
-from devin_warehouse.layout import Layout
 from devin_warehouse.sandbox import World
 from devin_warehouse.sandbox.sessions import Session
 from devin_warehouse.sandbox.v3 import encoded_insights, encoded_item
-from devin_warehouse.work_file import open_work_file
 
 BATCH = 2_000
 NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
@@ -32,29 +29,30 @@ SHARES = (0.3, 0.7, 1.0)
 STATE = "session_id, acus_consumed, status, status_detail"
 
 
-def main() -> None:
-    """Fill `--database`'s work file; nothing is published."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database", type=Path, required=True)
-    parser.add_argument("--sessions", type=int, default=200_000)
-    arguments = parser.parse_args()
-    layout = Layout.of(arguments.database)
-    layout.make_folder()
-    with open_work_file(layout) as connection:
-        fill(connection, World(1, arguments.sessions, now=NOW))
+USERS = """
+UPDATE devin.sessions SET user_id = user_id || '-' || (hash(session_id) % 60)
+"""
+SHARED = r"""
+UPDATE devin.session_pull_requests SET pr_url = regexp_replace(
+    pr_url, '\d+$', (regexp_extract(pr_url, '\d+$')::BIGINT - 1)::VARCHAR
+) WHERE hash(session_id) % 20 = 0
+"""
 
 
-def fill(connection: duckdb.DuckDBPyConnection, world: World) -> None:
-    """Write a world's sessions, their history and a run of the ledger."""
+def fill(connection: duckdb.DuckDBPyConnection, world: World) -> ledger.Run:
+    """Write a world's sessions, their history and a run of the ledger, which is returned."""
     sessions = list(world.sessions.values())
     for start in range(0, len(sessions), BATCH):
         _insert(connection, sessions[start : start + BATCH])
+    connection.execute(USERS)
+    connection.execute(SHARED)
     run = ledger.Run(SCOPE, "v3", "incremental")
     ledger.start(connection, run)
     _observe(connection)
     ledger.note(connection, run, {"watermark_after": NOW, "window_until": NOW})
     ledger.finish(connection, run, 0)
     connection.execute("UPDATE bookkeeping.publication SET data_version = 1")
+    return run
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, sessions: Sequence[Session]) -> None:
@@ -92,7 +90,3 @@ def _observe(connection: duckdb.DuckDBPyConnection) -> None:
         everything = "SELECT session_id FROM devin.sessions"
         record_states(connection, everything, seen_at)
         record_pull_request_states(connection, everything, seen_at)
-
-
-if __name__ == "__main__":
-    main()

@@ -25,17 +25,12 @@ QUESTION = "Which kinds of issue cost the most, and how often is work merged in 
 ANSWER = """
     select
         issues.label,
-        count(distinct sessions.session_id) as sessions,
+        count(*) as sessions,
         round(sum(sessions.acus_consumed)) as acus,
         round(avg(sessions.acus_consumed), 1) as acus_per_session,
-        round(avg(coalesce(merged.is_merged, 0)), 2) as share_with_merged_pr
+        round(avg(cast(sessions.is_productive as integer)), 2) as share_with_merged_pr
     from (select distinct session_id, label from devin.insight_issues) as issues
-    join devin.sessions using (session_id)
-    left join (
-        select session_id, max((lower(pr_state) = 'merged')::int) as is_merged
-        from devin.session_pull_requests
-        group by session_id
-    ) as merged using (session_id)
+    join analytics.sessions using (session_id)
     group by issues.label
     order by sum(sessions.acus_consumed) desc
     limit 5
@@ -64,7 +59,7 @@ def main() -> None:
     console.print(
         f"Ask {DATABASE} something else, from Python or with any DuckDB client:\n"
         f"  .venv/bin/python -c \"import duckdb; duckdb.connect('{DATABASE}', read_only=True)"
-        ".sql('from devin.sessions').show()\"\n"
+        ".sql('from analytics.usage_daily').show()\"\n"
         "Load your own sessions, with a service user's key:\n"
         "  DEVIN_API_KEY=cog_... .venv/bin/devin-warehouse load"
     )

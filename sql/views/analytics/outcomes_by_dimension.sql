@@ -1,8 +1,9 @@
 -- One row per dimension and value, over all time: what came of the sessions of that value.
 -- Compare rows of one dimension only. In the dimensions tag, programming_language and repository a
 -- session is counted at each of its values, so that they overlap; in the others each session is in
--- one row. All pull requests of the row's sessions count, also in dimension repository. Programming
--- languages come from analyses, which users trigger: a biased sample. Deleted sessions are counted.
+-- one row. In dimension repository only the pull requests of that repository count, in the others
+-- all of the row's sessions. Programming languages come from analyses, which users trigger: a biased
+-- sample. Deleted sessions are counted: they cost ACUs.
 -- Value '(none)' holds the sessions without one.
 --
 -- dimension: category, origin, playbook, session_size, status, org, user, tag, programming_language
@@ -14,19 +15,19 @@
 --   [text = organizations.name, users.name, else value]
 -- sessions_count: Sessions with this value. [sessions = count of sessions]
 -- acus_consumed: What they have used. [ACU = sum of sessions.acus_consumed]
--- sessions_with_pr_count: Of these sessions, with at least one pull request.
+-- sessions_with_pr_count: Of these sessions, with at least one pull request (of the repository).
 --   [sessions = count of sessions where pull_requests_count > 0]
--- sessions_with_merged_pr_count: Of these sessions, with at least one merged pull request.
+-- sessions_with_merged_pr_count: Of these sessions, with at least one merged (of the repository).
 --   [sessions = count of sessions where is_productive]
 -- session_merge_rate: Share of the sessions with a pull request that got one merged.
 --   [ratio = sessions_with_merged_pr_count / sessions_with_pr_count]
--- pull_requests_count: Different pull requests of these sessions; does not add up over rows.
---   [pull requests = distinct pr_url of the sessions' pull requests]
+-- pull_requests_count: Different pull requests of these sessions (in the repository); does not add
+--   up over rows. [pull requests = distinct pr_url of the sessions' pull requests]
 -- merged_pull_requests_count: Of these, merged; does not add up over rows.
 --   [pull requests = distinct pr_url of the sessions' pull requests in state merged]
 -- acus_per_merged_pull_request: ACUs of all these sessions for each merged pull request.
 --   [ACU per pull request = acus_consumed / merged_pull_requests_count]
--- acus_without_merged_pr: ACUs of the sessions that got no pull request merged.
+-- acus_without_merged_pr: ACUs of the sessions that got no pull request merged (in the repository).
 --   [ACU = sum of sessions.acus_consumed where not is_productive]
 with shared_pull_requests as (
     select

@@ -16,19 +16,19 @@
 -- sessions_settled_count: Of these, older than 14 days at the watermark; younger ones are censored.
 --   [sessions = count of sessions where created_at < watermark - 14 days]
 -- acus_consumed: What they have used to date. [ACU = sum of sessions.acus_consumed]
--- sessions_with_pr_count: Of these sessions, with at least one pull request.
+-- sessions_with_pr_count: Of these sessions, with at least one pull request (of the repository).
 --   [sessions = count of sessions where pull_requests_count > 0]
--- sessions_with_merged_pr_count: Of these sessions, with at least one merged pull request.
+-- sessions_with_merged_pr_count: Of these sessions, with at least one merged (of the repository).
 --   [sessions = count of sessions where is_productive]
 -- session_merge_rate: Share of the sessions with a pull request that got one merged.
 --   [ratio = sessions_with_merged_pr_count / sessions_with_pr_count]
--- pull_requests_count: Different pull requests of these sessions; does not add up over rows.
---   [pull requests = distinct pr_url of the sessions' pull requests]
+-- pull_requests_count: Different pull requests of these sessions (in the repository); does not add
+--   up over rows. [pull requests = distinct pr_url of the sessions' pull requests]
 -- merged_pull_requests_count: Of these, merged; does not add up over rows.
 --   [pull requests = distinct pr_url of the sessions' pull requests in state merged]
 -- acus_per_merged_pull_request: ACUs of all these sessions for each merged pull request.
 --   [ACU per pull request = acus_consumed / merged_pull_requests_count]
--- acus_without_merged_pr: ACUs of the sessions that got no pull request merged.
+-- acus_without_merged_pr: ACUs of the sessions that got no pull request merged (in the repository).
 --   [ACU = sum of sessions.acus_consumed where not is_productive]
 with shared_pull_requests as (
     select

@@ -1,6 +1,7 @@
 -- One row per session, dimension and value: the groups in which outcomes are counted.
 -- A session is in a group once, however often it names the value; where it names none, it is in
--- the group '(none)'.
+-- the group '(none)'. In dimension repository only the pull requests of that repository count, in
+-- the others all of the session's.
 with sessions as (
     select
         sessions.session_id,
@@ -22,7 +23,7 @@ with sessions as (
     join prepared.session_facts as facts on facts.session_id = sessions.session_id
 ),
 
-single_dimensions as (
+dimensions as (
     select dimension
     from (
         values
@@ -47,30 +48,44 @@ programming_languages as (
         on languages.session_id = sessions.session_id
 ),
 
+labels as (
+    select session_id, 'tag' as dimension, value from tags
+    union all
+    select session_id, 'programming_language' as dimension, value from programming_languages
+),
+
 repositories as (
-    select distinct
+    select
         sessions.session_id,
-        coalesce(urls.repository, '(none)') as value
+        sessions.month,
+        coalesce(urls.repository, '(none)') as value,
+        sessions.created_at,
+        sessions.acus_consumed,
+        count(pull_requests.session_id) > 0 as has_pull_request,
+        count(*) filter (where lower(pull_requests.pr_state) = 'merged') > 0 as is_productive,
+        count(distinct urls.pr_url) filter (where urls.sessions_count = 1)
+            as own_pull_requests_count,
+        count(distinct urls.pr_url)
+            filter (where urls.sessions_count = 1 and lower(urls.state) = 'merged')
+            as own_merged_pull_requests_count
     from sessions
     left join devin.session_pull_requests as pull_requests
         on pull_requests.session_id = sessions.session_id
     left join analytics.pull_requests as urls on urls.pr_url = pull_requests.pr_url
-),
-
-multiple_dimensions as (
-    select session_id, 'tag' as dimension, value from tags
-    union all
-    select session_id, 'programming_language' as dimension, value from programming_languages
-    union all
-    select session_id, 'repository' as dimension, value from repositories
+    group by
+        sessions.session_id,
+        sessions.month,
+        coalesce(urls.repository, '(none)'),
+        sessions.created_at,
+        sessions.acus_consumed
 )
 
 select
     sessions.session_id,
     sessions.month,
-    single_dimensions.dimension,
+    dimensions.dimension,
     coalesce(
-        case single_dimensions.dimension
+        case dimensions.dimension
             when 'category' then sessions.category
             when 'origin' then sessions.origin
             when 'playbook' then sessions.playbook_id
@@ -88,13 +103,13 @@ select
     sessions.own_pull_requests_count,
     sessions.own_merged_pull_requests_count
 from sessions
-cross join single_dimensions
+cross join dimensions
 union all
 select
     sessions.session_id,
     sessions.month,
-    multiple_dimensions.dimension,
-    multiple_dimensions.value,
+    labels.dimension,
+    labels.value,
     sessions.created_at,
     sessions.acus_consumed,
     sessions.has_pull_request,
@@ -102,4 +117,17 @@ select
     sessions.own_pull_requests_count,
     sessions.own_merged_pull_requests_count
 from sessions
-join multiple_dimensions on multiple_dimensions.session_id = sessions.session_id
+join labels on labels.session_id = sessions.session_id
+union all
+select
+    session_id,
+    month,
+    'repository' as dimension,
+    value,
+    created_at,
+    acus_consumed,
+    has_pull_request,
+    is_productive,
+    own_pull_requests_count,
+    own_merged_pull_requests_count
+from repositories
