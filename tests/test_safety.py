@@ -313,6 +313,17 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(warehouse):
     assert warehouse.path.read_bytes() == before
 
 
+def test_a_work_file_of_an_older_version_gets_the_columns_that_it_lacks(warehouse):
+    """And is published with every column under its own name, in whatever order it has them."""
+    warehouse.load()
+    with open_work_file(warehouse.layout) as connection:
+        connection.execute("ALTER TABLE bookkeeping.publication DROP COLUMN warnings")
+        connection.execute("ALTER TABLE devin.sessions DROP COLUMN playbook_id")
+    warehouse.world.add()
+    warehouse.load(is_full=True)
+    assert warehouse.differences() == []
+
+
 def test_a_failing_check_publishes_nothing(warehouse, monkeypatch):
     """Yesterday's file stays until the checks hold again."""
     warehouse.load()

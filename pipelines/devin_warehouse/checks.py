@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from devin_warehouse.errors import Misuse
 from devin_warehouse.sql_files import SqlFile
 
 SAMPLE = 5
@@ -40,8 +41,14 @@ class Result:
 
 
 def run_checks(connection: duckdb.DuckDBPyConnection, checks: Iterable[SqlFile]) -> list[Result]:
-    """Run checks in the current database."""
-    return [_result(connection, check) for check in checks]
+    """Run checks in the current database; raises Misuse if it lacks what they look at."""
+    try:
+        return [_result(connection, check) for check in checks]
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise Misuse(
+            f"The checks do not fit the database: {str(error).splitlines()[0]} It was published by "
+            "another version of devin-warehouse; the next load publishes it anew."
+        ) from error
 
 
 def _result(connection: duckdb.DuckDBPyConnection, check: SqlFile) -> Result:

@@ -157,7 +157,7 @@ def _copy_tables(connection: duckdb.DuckDBPyConnection) -> None:
 def _copy_table(connection: duckdb.DuckDBPyConnection, name: str, columns: str) -> None:
     """Copy a table and prove it: as many rows as in the work file."""
     connection.execute(f"CREATE TABLE {SCHEMA}.{name} ({columns})")
-    connection.execute(f"INSERT INTO {SCHEMA}.{name} FROM work.{SCHEMA}.{name}")
+    connection.execute(f"INSERT INTO {SCHEMA}.{name} BY NAME FROM work.{SCHEMA}.{name}")
     counts = connection.execute(
         f"SELECT (SELECT count(*) FROM {SCHEMA}.{name}), "
         f"(SELECT count(*) FROM work.{SCHEMA}.{name})"

@@ -22,22 +22,32 @@ with issues as (
         row_number() over (partition by session_id, issue_id order by position) as place
     from devin.insight_issues
     where issue_id <> ''
+),
+
+repetitions as (
+    select
+        lower(trim(action_item)) as action_item,
+        count(*) as times_repeated
+    from devin.insight_action_items
+    group by lower(trim(action_item))
 )
 
 select
     action_items.session_id,
     action_items.position,
     sessions.org_id,
-    sessions.org_name,
+    coalesce(organizations.name, sessions.org_id) as org_name,
     sessions.created_at,
     action_items.type,
     action_items.action_item,
     nullif(action_items.issue_id, '') as issue_id,
     issues.label as issue_label,
     issues.impact as issue_impact,
-    count(*) over (partition by lower(trim(action_items.action_item))) as times_repeated
+    coalesce(repetitions.times_repeated, 1) as times_repeated
 from devin.insight_action_items as action_items
-join analytics.sessions on sessions.session_id = action_items.session_id
+join devin.sessions on sessions.session_id = action_items.session_id
+left join devin.organizations on organizations.org_id = sessions.org_id
+left join repetitions on repetitions.action_item = lower(trim(action_items.action_item))
 left join issues
     on
         issues.session_id = action_items.session_id

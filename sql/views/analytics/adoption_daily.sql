@@ -1,4 +1,5 @@
 -- One row per day and organization, and per day for all of them together (org_id NULL).
+-- stored: distinct people of 28 days, day by day, take longer than a reader wants to wait.
 -- Days run from the first session's to the watermark's without gaps, for each organization; the
 -- last is incomplete. Only human sessions count. People are counted once however many sessions they
 -- start: the counts do not add up over days or organizations. New users do: somebody is new once,
