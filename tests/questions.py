@@ -25,7 +25,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
         select title, acus_consumed, status, issues_count, pull_requests_count
         from analytics.sessions
         where is_terminal and not is_productive
-        order by acus_consumed desc
+        order by acus_consumed desc, session_id
         limit 5
         """,
     ),
@@ -60,7 +60,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
         select actor_type, left(actor_id, 20) as actor, sessions_count, round(acus_consumed) as acus
         from analytics.usage_monthly_by_user
         where month = date '2026-11-01'
-        order by acus_consumed desc
+        order by acus_consumed desc, actor
         limit 5
         """,
     ),
@@ -83,7 +83,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
             round(acus_per_merged_pull_request, 1) as acus_per_merged_pull_request
         from analytics.outcomes_by_dimension
         where dimension = 'category'
-        order by acus_per_merged_pull_request desc
+        order by acus_per_merged_pull_request desc, value
         limit 5
         """,
     ),
@@ -137,7 +137,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
             round(session_merge_rate_without_feedback, 2) as merged_without
         from analytics.prompt_quality_by_user
         where analysed_sessions_count >= 20
-        order by feedback_share desc
+        order by feedback_share desc, user_name
         limit 5
         """,
     ),
@@ -193,10 +193,11 @@ QUESTIONS: dict[str, tuple[str, str]] = {
         """,
     ),
     "acu_accrual": (
-        "Which sessions are using most right now?",
+        "Which sessions have used most since the run before?",
         """
         select left(session_id, 8) as session, observed_at, acus_consumed, round(step, 2) as step
         from analytics.acu_accrual
+        where observed_at = (select max(observed_at) from analytics.acu_accrual)
         order by step desc, session_id
         limit 5
         """,
@@ -221,7 +222,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
         """
         select meaning, unit, formula
         from analytics.metric_dictionary
-        where view = 'usage_daily' and "column" = 'merged_pull_requests_first_count'
+        where view_name = 'usage_daily' and column_name = 'merged_pull_requests_first_count'
         """,
     ),
 }

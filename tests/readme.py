@@ -59,10 +59,14 @@ def _answer(
         "",
         f"| {' | '.join(columns)} |",
         "|---" * len(columns) + "|",
-        *(f"| {' | '.join('' if cell is None else str(cell) for cell in row)} |" for row in rows),
+        *(f"| {' | '.join(_cell(value) for value in row)} |" for row in rows),
         "",
         "</details>",
     ]
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value).replace("|", "\\|")
 
 
 def _settings() -> str:

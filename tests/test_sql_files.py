@@ -116,7 +116,9 @@ def test_views_are_published_with_the_data_and_go_with_the_option(warehouse, fol
     mine = folder(team__costs=COSTS, team__big="-- x\nselect * from team.costs where dollars > 1")
     warehouse.load(sql=Sql.of(mine))
     assert len(warehouse.rows("FROM team.big")) > 1
-    described = "SELECT \"column\", unit FROM analytics.metric_dictionary WHERE view = 'team.costs'"
+    described = (
+        "SELECT column_name, unit FROM analytics.metric_dictionary WHERE view_name = 'team.costs'"
+    )
     assert warehouse.rows(described) == [("org_id", None), ("dollars", "USD"), ("n", None)]
     assert not warehouse.load(sql=Sql.of(mine)).is_published
     folder(team__big="-- x\nselect 42 as answer")

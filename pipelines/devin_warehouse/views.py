@@ -33,7 +33,7 @@ def create_views(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]
         connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
     connection.execute(
         f"CREATE TABLE {DICTIONARY} "
-        '("view" VARCHAR, "column" VARCHAR, meaning VARCHAR, unit VARCHAR, formula VARCHAR)'
+        "(view_name VARCHAR, column_name VARCHAR, meaning VARCHAR, unit VARCHAR, formula VARCHAR)"
     )
     comment(connection, "TABLE", DICTIONARY, "What analytics.metric_dictionary shows.")
     for view in views:

@@ -66,6 +66,7 @@ placed as (
             order by
                 case when lower(listed.pr_state) = 'merged' then 0 else 1 end,
                 states.first_observed_at desc,
+                case when lower(listed.pr_state) = 'closed' then 0 else 1 end,
                 listed.updated_at desc,
                 listed.session_id desc,
                 listed.position desc
@@ -121,6 +122,8 @@ shapes as (
         pr_url,
         address,
         case
+            -- host/owner/repository/pull/number, and the repository may be called pull
+            when split_part(address, '/', 4) = 'pull' then '/pull/'
             when address like '%/-/merge_requests/%' then '/-/merge_requests/'
             when address like '%/merge_requests/%' then '/merge_requests/'
             when address like '%/pull-requests/%' then '/pull-requests/'
@@ -135,9 +138,15 @@ parts as (
         pr_url,
         marker,
         lower(split_part(address, '/', 1)) as host,
-        substr(split_part(address, marker, 1), length(split_part(address, '/', 1)) + 2)
-            as repository,
-        split_part(split_part(address, marker, 2), '/', 1) as number
+        case
+            when split_part(address, '/', 4) = 'pull'
+                then split_part(address, '/', 2) || '/' || split_part(address, '/', 3)
+            else substr(split_part(address, marker, 1), length(split_part(address, '/', 1)) + 2)
+        end as repository,
+        case
+            when split_part(address, '/', 4) = 'pull' then split_part(address, '/', 5)
+            else split_part(split_part(address, marker, 2), '/', 1)
+        end as number
     from shapes
 )
 
