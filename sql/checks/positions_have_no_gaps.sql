@@ -28,4 +28,7 @@ with lists as (
 select table_name, session_id, usage, count(*) as rows_count, max(position) as last_position
 from lists
 group by table_name, session_id, usage
-having count(*) <> max(position) + 1 or count(distinct position) <> count(*)
+having
+    min(position) <> 0
+    or count(*) <> max(position) + 1
+    or count(distinct position) <> count(*)

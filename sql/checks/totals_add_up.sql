@@ -4,6 +4,7 @@ with wholes as (
     select
         count(*) as sessions_count,
         coalesce(sum(acus_consumed), 0) as acus_consumed,
+        coalesce(sum(abs(acus_consumed)), 0) as acus_of_any_sign,
         (
             select count(distinct pr_url)
             from devin.session_pull_requests
@@ -12,11 +13,19 @@ with wholes as (
     from devin.sessions
 ),
 
+dimensions as (
+    select dimension
+    from (
+        values
+        ('category'), ('origin'), ('playbook'), ('session_size'), ('status'), ('org'), ('user')
+    ) as dimensions (dimension)
+),
+
 totals as (
     select
         'sessions' as view_name,
         count(*) as sessions_count,
-        sum(acus_consumed) as acus_consumed,
+        coalesce(sum(acus_consumed), 0) as acus_consumed,
         cast(null as bigint) as merged_pull_requests_count
     from analytics.sessions
     union all
@@ -29,41 +38,47 @@ totals as (
     union all
     select
         'usage_daily',
-        sum(sessions_count),
-        sum(acus_consumed),
-        sum(merged_pull_requests_first_count)
+        coalesce(sum(sessions_count), 0),
+        coalesce(sum(acus_consumed), 0),
+        coalesce(sum(merged_pull_requests_first_count), 0)
     from analytics.usage_daily
     union all
     select
         'usage_monthly_by_user',
-        sum(sessions_count),
-        sum(acus_consumed),
-        sum(merged_pull_requests_first_count)
+        coalesce(sum(sessions_count), 0),
+        coalesce(sum(acus_consumed), 0),
+        coalesce(sum(merged_pull_requests_first_count), 0)
     from analytics.usage_monthly_by_user
     union all
-    select 'insight_coverage_monthly', sum(sessions_count), null, null
+    select 'insight_coverage_monthly', coalesce(sum(sessions_count), 0), null, null
     from analytics.insight_coverage_monthly
     union all
-    select 'session_families', sum(sessions_count), sum(family_acus), null
+    select
+        'session_families',
+        coalesce(sum(sessions_count), 0),
+        coalesce(sum(family_acus), 0),
+        null
     from analytics.session_families
     union all
     select
-        'outcomes_by_dimension, ' || dimension,
-        sum(sessions_count),
-        sum(acus_consumed),
+        'outcomes_by_dimension, ' || dimensions.dimension,
+        coalesce(sum(outcomes.sessions_count), 0),
+        coalesce(sum(outcomes.acus_consumed), 0),
         null
-    from analytics.outcomes_by_dimension
-    where dimension not in ('tag', 'programming_language', 'repository')
-    group by dimension
+    from dimensions
+    left join analytics.outcomes_by_dimension as outcomes
+        on outcomes.dimension = dimensions.dimension
+    group by dimensions.dimension
     union all
     select
-        'outcomes_monthly, ' || dimension,
-        sum(sessions_count),
-        sum(acus_consumed),
+        'outcomes_monthly, ' || dimensions.dimension,
+        coalesce(sum(outcomes.sessions_count), 0),
+        coalesce(sum(outcomes.acus_consumed), 0),
         null
-    from analytics.outcomes_monthly
-    where dimension not in ('tag', 'programming_language', 'repository')
-    group by dimension
+    from dimensions
+    left join analytics.outcomes_monthly as outcomes
+        on outcomes.dimension = dimensions.dimension
+    group by dimensions.dimension
 )
 
 select
@@ -79,5 +94,5 @@ cross join wholes
 where
     totals.sessions_count <> wholes.sessions_count
     -- sums of fractions depend on the order of their terms
-    or abs(totals.acus_consumed - wholes.acus_consumed) > 1e-9 * (1 + abs(wholes.acus_consumed))
+    or abs(totals.acus_consumed - wholes.acus_consumed) > 1e-9 * (1 + wholes.acus_of_any_sign)
     or totals.merged_pull_requests_count <> wholes.merged_pull_requests_count

@@ -113,17 +113,25 @@ observed as (
 addresses as (
     select
         pr_url,
-        split_part(split_part(split_part(pr_url, '://', 2), '?', 1), '#', 1) as address
+        split_part(
+            split_part(
+                case when pr_url like '%://%' then split_part(pr_url, '://', 2) else pr_url end,
+                '?', 1
+            ),
+            '#', 1
+        ) as address
     from urls
 ),
 
+-- host/owner/repository/pull/number: there the repository may be called pull too
 shapes as (
     select
         pr_url,
         address,
+        split_part(address, '/', 4) = 'pull'
+        and split_part(address, '/', 5) <> ''
+        and translate(split_part(address, '/', 5), '0123456789', '') = '' as is_of_github,
         case
-            -- host/owner/repository/pull/number, and the repository may be called pull
-            when split_part(address, '/', 4) = 'pull' then '/pull/'
             when address like '%/-/merge_requests/%' then '/-/merge_requests/'
             when address like '%/merge_requests/%' then '/merge_requests/'
             when address like '%/pull-requests/%' then '/pull-requests/'
@@ -136,15 +144,15 @@ shapes as (
 parts as (
     select
         pr_url,
-        marker,
         lower(split_part(address, '/', 1)) as host,
+        case when is_of_github then '/pull/' else marker end as marker,
         case
-            when split_part(address, '/', 4) = 'pull'
+            when is_of_github
                 then split_part(address, '/', 2) || '/' || split_part(address, '/', 3)
             else substr(split_part(address, marker, 1), length(split_part(address, '/', 1)) + 2)
         end as repository,
         case
-            when split_part(address, '/', 4) = 'pull' then split_part(address, '/', 5)
+            when is_of_github then split_part(address, '/', 5)
             else split_part(split_part(address, marker, 2), '/', 1)
         end as number
     from shapes
