@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(BIN)/devin-warehouse ## Create .venv with exactly the tested versions
 
@@ -24,8 +24,23 @@ test: setup ## Lint, formatting, types and tests: all that CI runs
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/pytest
 
+test-clients: setup .venv-clients/installed tests/clients/node_modules/installed ## Read every view with five clients: Python, CLI, Node, SQLAlchemy, polars
+	$(BIN)/python -m tests.clients.run
+
+.venv-clients/installed: tests/clients/requirements.txt
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+tests/clients/node_modules/installed: tests/clients/package.json tests/clients/package-lock.json
+	@npm --version >/dev/null 2>&1 || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get -qq update && apt-get -qq install --no-install-recommends nodejs npm; } \
+		|| { echo "make test-clients needs Node with npm: install both." >&2; exit 1; }
+	npm ci --prefix tests/clients --no-audit --no-fund --loglevel=error
+	@touch $@
+
 bench: setup ## Measure loads beside other ways to do them, and how long each view takes to read
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python -m tests.bench.views
 
-.PHONY: help setup demo load test bench
+.PHONY: help setup demo load test test-clients bench
