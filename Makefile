@@ -18,13 +18,13 @@ demo: setup ## Load from a local API with invented data, change it, load again, 
 load: setup ## Load for real; wants DEVIN_API_KEY
 	@$(BIN)/devin-warehouse load
 
-test: setup ## Lint, formatting, types and tests: all that CI runs
+test: setup ## Lint, formatting, types and tests; needs nothing but Python
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/pytest
 
-test-clients: setup .venv-clients/installed tests/clients/node_modules/installed ## Read every view with five clients: Python, CLI, Node, SQLAlchemy, polars
+test-clients: setup .venv-clients/installed tests/clients/node_modules/installed ## Read every view with Python, CLI, Node, SQLAlchemy and polars; needs npm
 	$(BIN)/python -m tests.clients.run
 
 .venv-clients/installed: tests/clients/requirements.txt

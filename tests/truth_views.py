@@ -99,13 +99,12 @@ def address(url: str) -> tuple[str, str | None, int | None]:
     host, slash, rest = (plain.partition("://")[2] or plain).partition("/")
     path = slash + rest
     marker, writer = next((pair for pair in MARKERS if pair[0] in path), ("", "other"))
+    named = (provider for part, provider in HOSTS if part in host.lower())
     parts = path.split("/")
     if len(parts) > 4 and parts[3] == "pull" and parts[4].isascii() and parts[4].isdecimal():
         # host/owner/repository/pull/number, where the repository may be called pull too
-        named = (provider for part, provider in HOSTS if part in host.lower())
         number = int(parts[4]) if len(parts[4]) <= 18 else None
         return next(named, "github"), "/".join(parts[1:3]), number
-    named = (provider for part, provider in HOSTS if part in host.lower())
     if not marker:
         return next(named, writer), None, None
     before, _, after = path.partition(marker)
