@@ -21,8 +21,8 @@ ADA = {
     "sessions_with_pr_with_feedback_count": 2,
     "sessions_with_merged_pr_with_feedback_count": 1,
     "session_merge_rate_with_feedback": 0.5,
-    "sessions_with_pr_without_feedback_count": 1,
-    "sessions_with_merged_pr_without_feedback_count": 1,
+    "sessions_with_pr_without_feedback_count": 2,
+    "sessions_with_merged_pr_without_feedback_count": 2,
     "session_merge_rate_without_feedback": 1.0,
 }
 ADA_ELSEWHERE = {
@@ -168,6 +168,7 @@ def test_prompt_quality_by_user():
             *listed("a", (PR1, "merged")),
             *listed("b", (PR1, "open")),
             *listed("c", (PR1, "MERGED"), (PR1, "open")),
+            *listed("d", (PR1, "merged")),
         ],
         organizations=ACME,
         users=[{"user_id": "ada", "name": "Ada"}],

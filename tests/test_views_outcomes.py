@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.rows import PR1, PR2, insights, listed, rows_of, run_until, session, values_of
 
 WEB1 = "https://github.com/acme/web/pull/1"
@@ -187,3 +189,24 @@ def test_in_a_month_too_only_the_repository_s_own_pull_requests_count():
         ("2026-01-01", "acme/web", 1, 4.0, 1, 1, 1.0, 1, 1, 4.0, 0.0),
         ("2026-02-01", "acme/ledger", 1, 2.0, 1, 1, 1.0, 1, 1, 2.0, 0.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("runs", "settled"),
+    [
+        ([run_until("2026-02-10", scope="one"), run_until("2026-01-10", scope="other")], 2),
+        ([run_until("2026-01-10")], 0),
+        ([run_until("2026-02-10", mode="narrowed")], 1),
+        ([], 1),
+    ],
+)
+def test_sessions_settle_by_the_watermark_of_the_furthest_scope(runs, settled):
+    """Where none has been read whole, by the last update that is known."""
+    sessions = [
+        session("a", "2026-01-01", updated_at="2026-02-01"),
+        session("b", "2026-01-20", updated_at="2026-01-20"),
+    ]
+    rows = values_of(
+        "outcomes_monthly", "dimension sessions_settled_count", sessions=sessions, load_runs=runs
+    )
+    assert ("user", settled) in rows

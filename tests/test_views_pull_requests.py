@@ -90,7 +90,7 @@ def pull_requests_of(*lists, sessions, states=()):
 def test_a_pull_request_belongs_to_its_first_session_and_is_merged_once_any_says_so():
     """First by creation, not by id; first seen by whichever session was looked at first."""
     assert pull_requests_of(
-        listed("a", (PR1, "MERGED")),
+        listed("a", (PR1, "MERGED"), (PR3, None)),
         listed("b", (PR1, "closed"), (PR2, "open")),
         sessions=[
             session("a", "2026-01-06", org_id="org-2"),
@@ -103,6 +103,7 @@ def test_a_pull_request_belongs_to_its_first_session_and_is_merged_once_any_says
     ) == [
         (PR1, "MERGED", 2, "b", "org-1", "Acme", "2026-01-06 01:00:00", "2026-01-06 02:00:00"),
         (PR2, "open", 1, "b", "org-1", "Acme", None, None),
+        (PR3, None, 1, "a", "org-2", "org-2", None, None),
     ]
 
 
@@ -180,7 +181,7 @@ def test_a_shared_pull_request_can_have_been_open_since_its_first_session():
     assert cycle_times(
         [
             seen("a", PR1, open="2026-01-03", merged="2026-01-09"),
-            seen("b", PR1, merged="2026-01-05"),
+            seen("b", PR1, open="2026-01-04", merged="2026-01-05"),
         ],
         sessions=[("a", "2026-01-02"), ("b", "2026-01-01"), ("c", "2025-12-01")],
     ) == [(PR1, "2026-01-03 00:00:00", "2026-01-05 00:00:00", 48.0, 96.0)]

@@ -212,6 +212,7 @@ def test_a_family_s_pull_requests_are_different_ones():
         [
             listed("a", (PR1, "open"), (PR2, "closed"), (None, "merged")),
             listed("b", (PR1, "merged"), (PR3, "open"), (PR3, "Merged")),
+            listed("c", (PR1, "merged")),
         ],
     )
     assert found == {"a": (3, 0, -1.5, 3, 2, 1)}

@@ -22,13 +22,13 @@ def test_usage_of_a_day_is_that_of_the_sessions_created_then():
         "usage_daily",
         sessions=[
             session("a", "2026-01-05 00:00", **in_acme, user_id="ada", acus_consumed=2.5),
-            session("b", "2026-01-05 12:00", **in_acme, user_id="ada", origin="scheduled"),
-            session("c", "2026-01-05 23:59:59", **in_acme, user_id="bob", acus_consumed=0),
+            session("b", "2026-01-05 12:00", **in_acme, user_id="cleo", origin="scheduled"),
+            session("c", "2026-01-05 23:59:59", **in_acme, user_id="ada", acus_consumed=0),
             session("d", "2026-01-07 00:00", **in_acme, user_id="bob", acus_consumed=-1),
         ],
         session_pull_requests=flat(
             listed("a", (PR1, "merged"), (PR2, "open")),
-            listed("c", (PR1, "open")),
+            listed("c", (PR1, "merged")),
             listed("d", (PR1, "merged"), (PR3, "closed")),
         ),
         organizations=ACME,
@@ -41,10 +41,10 @@ def test_usage_of_a_day_is_that_of_the_sessions_created_then():
             "org_name": "Acme",
             "sessions_count": 3,
             "human_sessions_count": 2,
-            "active_users_count": 2,
+            "active_users_count": 1,
             "acus_consumed": 2.5,
             "sessions_with_pr_count": 2,
-            "sessions_with_merged_pr_count": 1,
+            "sessions_with_merged_pr_count": 2,
             "pull_requests_count": 2,
             "merged_pull_requests_count": 1,
             "merged_pull_requests_first_count": 1,
@@ -96,12 +96,12 @@ def test_usage_without_user_organization_day_or_pull_request():
         ],
         session_pull_requests=flat(
             listed("b", (PR1, "open"), (PR1, "merged"), (None, "open"), ("", "open")),
-            listed("c", (PR2, "open"), (PR2, "closed")),
+            listed("c", (PR2, "open"), (PR2, "closed"), (PR1, "open")),
         ),
     ) == [
         ("2026-01-05", "org-2", "org-2", 0, 1, 0, 0.0, 1, 1, 2, 1, 1),
         ("2026-01-05", None, None, 0, 1, 0, 0.0, 0, 0, 0, 0, 0),
-        (None, None, None, 1, 1, 1, 3.0, 1, 0, 1, 0, 0),
+        (None, None, None, 1, 1, 1, 3.0, 1, 0, 2, 0, 0),
     ]
 
 
@@ -130,6 +130,21 @@ def test_usage_by_month_and_actor():
         ("2026-01-01", "org-1", "Acme", "user", "ada", 1, 1, 1.0, 1, 0, 1, 0, 1),
         ("2026-01-01", "org-2", "org-2", "user", "ada", 1, 1, -1.0, 0, 0, 0, 0, 0),
         ("2026-02-01", "org-1", "Acme", "user", "ada", 1, 1, 0.0, 1, 1, 1, 1, 1),
+    ]
+
+
+def test_usage_of_a_month_that_nothing_is_known_of():
+    """A pull request that two sessions of nobody share is one, also there."""
+    assert values_of(
+        "usage_monthly_by_user",
+        f"month org_id org_name actor_type actor_id {COUNTS}",
+        sessions=[session("a", None), session("b", None), session("c", acus_consumed=1)],
+        session_pull_requests=flat(
+            listed("a", (PR1, "merged")), listed("b", (PR1, "merged")), listed("c", (PR1, "open"))
+        ),
+    ) == [
+        ("2026-01-01", None, None, "unknown", None, 1, 0, 1.0, 1, 0, 1, 0, 1),
+        (None, None, None, "unknown", None, 2, 0, 0.0, 2, 2, 1, 1, 0),
     ]
 
 

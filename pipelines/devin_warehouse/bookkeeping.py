@@ -63,7 +63,16 @@ PUBLICATION = Table(
         Column("warnings", Type.JSON, "What its checks of severity warn found: a list of texts."),
     ),
 )
-BOOKKEEPING = (CONTENT_HASHES, INSIGHTS_OWED, RECHECKS, PUBLICATION)
+REDACTIONS = Table(
+    "redactions",
+    ("scope",),
+    "The redaction policy that each scope was last read under; of scope '': all that is stored.",
+    (
+        Column("scope", Type.TEXT, "The scope."),
+        Column("policy", Type.TEXT, "Its rules."),
+    ),
+)
+BOOKKEEPING = (CONTENT_HASHES, INSIGHTS_OWED, RECHECKS, PUBLICATION, REDACTIONS)
 
 UNSETTLED_FOR = timedelta(days=35)
 SHORTEST_INTERVAL = timedelta(minutes=5)

@@ -52,6 +52,7 @@ def load(
     schedule_id: options.ScheduleId = None,
     created_since: options.CreatedSince = None,
     created_until: options.CreatedUntil = None,
+    redact: options.Redact = None,
     views: options.Views = None,
     log_format: options.Format = options.LogFormat.TEXT,
     quiet: options.Quiet = False,
@@ -95,6 +96,7 @@ def load(
         recheck_requests=0 if no_recheck else requests,
         is_confirmed=yes,
         sql=options.sql_of(views),
+        policy=options.policy_of(redact),
     )
     if dry_run:
         console.show_preview(preview(order), log_format)

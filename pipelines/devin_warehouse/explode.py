@@ -123,7 +123,7 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 
 @cache
-def _known_keys(owner: Owner, kind: Kind) -> dict[str, frozenset[str]]:
+def known_keys(owner: Owner, kind: Kind) -> dict[str, frozenset[str]]:
     """For each object of a payload, by its path: the keys that the contract knows there."""
     known: dict[str, set[str]] = {"": {"session_id"}}
     for table in kind.tables:
@@ -303,7 +303,7 @@ class _Batch:
         Where the payload itself has an unknown key of that name, the inner object has a longer one.
         """
         extras: list[Payload] = [{} for _ in self._places]
-        for path, known in sorted(_known_keys(self._owner, self._kind).items()):
+        for path, known in sorted(known_keys(self._owner, self._kind).items()):
             name = path.rpartition(".")[2]
             for place, found in enumerate(self._at(path)):
                 if found and not found.keys() <= known:

@@ -8,7 +8,7 @@ same window twice changes nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,9 +17,10 @@ import duckdb
 import pyarrow as pa
 
 from devin_warehouse.bookkeeping import CONTENT_HASHES, content_hash_rows, given
-from devin_warehouse.explode import content_hash, explode, rejected_rows
+from devin_warehouse.explode import explode, rejected_rows
 from devin_warehouse.merge import REJECTED, Package
 from devin_warehouse.payloads import Kind, Record, session_id
+from devin_warehouse.redaction import Redactor
 from devin_warehouse.tables import BY_NAME, Owner
 
 BATCH_SESSIONS = 1_000
@@ -96,6 +97,7 @@ class Intake:
     connection: duckdb.DuckDBPyConnection
     observed_at: datetime = NEVER
     package: Package = field(default_factory=Package)
+    redactor: Redactor = field(default_factory=Redactor)
     counts: Counts = field(default_factory=Counts)
     drift: Counter[str] = field(default_factory=Counter)
     _buffers: dict[Kind, dict[str, _Record]] = field(default_factory=dict)
@@ -130,7 +132,8 @@ class Intake:
             if not buffer:
                 continue
             hashes = {
-                sid: content_hash(kind.content(record.value)) for sid, record in buffer.items()
+                sid: self.redactor.content_hash(kind.content(record.value))
+                for sid, record in buffer.items()
             }
             known = self._known(kind, list(buffer))
             if Owner.SESSION not in kind.owners:
@@ -180,8 +183,11 @@ class Intake:
         refused: set[str] = set()
         for endpoint in sorted({record.endpoint for record in news.values()}):
             values = [record.value for record in news.values() if record.endpoint == endpoint]
+            hashes = self._redact(kind, values)
             exploded = explode(values, kind)
             for name, rows in exploded.tables.items():
+                if name == "insights" and self.redactor.is_active:
+                    rows = _with_hashes(rows, hashes)  # noqa: PLW2901
                 self.package.add(BY_NAME[name], rows)
             self.drift.update(exploded.drift)
             if exploded.rejected:
@@ -189,6 +195,19 @@ class Intake:
                 self.package.add(REJECTED, rows)
                 refused.update(rows["session_id"].to_pylist())
         return refused
+
+    def _redact(self, kind: Kind, records: Sequence[Record]) -> dict[str, str | None]:
+        """Redact records in place; returns the hash that each one's analysis had before, by id."""
+        hashes: dict[str, str | None] = {}
+        if not self.redactor.is_active:
+            return hashes
+        for record in records:
+            if Owner.INSIGHTS in kind.owners:
+                analysis = kind.cut(record)[Owner.INSIGHTS].get("analysis")
+                told = None if analysis is None else self.redactor.hashed(analysis)
+                hashes[session_id(record)] = told
+            self.redactor.redact(kind, record)
+        return hashes
 
     def _count(self, before: str | None, outcome: str) -> None:
         """Count a session once, as the more telling of what its kinds of record say."""
@@ -219,6 +238,13 @@ class Intake:
             "WHERE met.session_id = new.session_id AND met.outcome <> new.outcome"
         )
         self.connection.unregister("just_met")
+
+
+def _with_hashes(rows: pa.Table, hashes: Mapping[str, str | None]) -> pa.Table:
+    """The rows of table insights with other hashes of their analyses."""
+    told = [hashes[sid] for sid in rows["session_id"].to_pylist()]
+    place = rows.schema.get_field_index("analysis_hash")
+    return rows.set_column(place, rows.schema.field(place), pa.array(told, pa.string()))
 
 
 @dataclass

@@ -64,6 +64,11 @@ class Layout:
         return self.folder / "lock"
 
     @property
+    def redaction_key_file(self) -> Path:
+        """The key of redaction's hashes."""
+        return self.folder / "redaction.key"
+
+    @property
     def status_file(self) -> Path:
         """How the last run ended, as JSON."""
         return self.database.with_name(f"{self.database.stem}.status.json")

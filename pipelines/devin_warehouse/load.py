@@ -7,8 +7,9 @@ asks again for unsettled sessions, and after a full refresh for those that did n
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -27,10 +28,12 @@ from devin_warehouse.packages import Packages, Progress
 from devin_warehouse.plan import Order
 from devin_warehouse.process import files_for_their_owner, stop_signals
 from devin_warehouse.publish import publish
+from devin_warehouse.redacted import STORED, bring_under, note_policy, policy_of
+from devin_warehouse.redaction import Redactor, made_key
 from devin_warehouse.status import write_status
 from devin_warehouse.tables import TABLES, bare_id
 from devin_warehouse.windows import SECOND, Frontier, Window
-from devin_warehouse.work_file import database_errors, open_work_file, transaction
+from devin_warehouse.work_file import compact, database_errors, open_work_file, transaction
 
 MOST_DELETED = 0.1
 LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
@@ -74,6 +77,7 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
         files_for_their_owner(),
         one_writer(order.layout, order.wait_seconds),
         database_errors(),
+        _redacted(order) as redactor,
         open_work_file(order.layout) as connection,
         stop_signals() as stop,
     ):
@@ -83,6 +87,7 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
         try:
             with database_errors(), open_feed(order.connection, stop.check) as feed:
                 packages = Packages(connection, order.layout, run, feed, stop, report)
+                packages.intake.redactor = redactor
                 return _Loading(order, connection, run, feed, packages).run(before)
         except BaseException as error:
             # on a full disk this fails too; then the next run says that this one was killed
@@ -91,6 +96,28 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
             raise
         finally:
             write_status(order.layout, connection)
+
+
+@contextmanager
+def _redacted(order: Order) -> Iterator[Redactor]:
+    """The order's redactor, once what is stored is as its policy wants it.
+
+    Raises Misuse if the policy has changed and the order does not read everything.
+    """
+    layout, policy = order.layout, order.policy
+    if not policy.rules and not layout.redaction_key_file.exists():
+        yield Redactor()
+        return
+    redactor = Redactor(policy, made_key(layout.redaction_key_file))
+    with open_work_file(layout) as connection:
+        if not order.moves_watermark and policy_of(connection, STORED) != str(policy):
+            raise Misuse("The redaction policy has changed: run `load` alone first, to apply it.")
+        with transaction(connection):
+            is_rewritten = bring_under(connection, redactor)
+    if is_rewritten:
+        compact(layout)
+        shutil.rmtree(layout.dlt_folder, ignore_errors=True)
+    yield redactor
 
 
 class _Loading:
@@ -145,6 +172,9 @@ class _Loading:
             watermark = ledger.watermark(self._connection, self._run.scope)
             self._notice(f"The watermark lay in the future; {watermark or 'the start'} is taken.")
         self._summary.watermark_before = self._packages.watermark = watermark
+        if watermark and policy_of(self._connection, self._run.scope) != str(self._order.policy):
+            self._notice("The redaction policy has changed: everything is read again.")
+            watermark = None
         self._window = self._order.window(watermark, now)
         self._packages.intake.observed_at = now
         self._packages.expected = None if self._window.since else total
@@ -351,6 +381,8 @@ class _Loading:
         summary.rejected_records = self._count(
             "rejected_records ANTI JOIN devin.deleted_sessions USING (session_id)"
         )
+        if self._order.moves_watermark:
+            note_policy(self._connection, self._run.scope, self._packages.intake.redactor)
         ledger.finish(self._connection, self._run, summary.exit_code)
         publication = publish(self._connection, self._order.layout, self._run, self._order.sql)
         summary.is_published, summary.warnings = publication.is_new, publication.warnings

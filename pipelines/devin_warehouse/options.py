@@ -17,6 +17,7 @@ from devin_warehouse.errors import Misuse
 if TYPE_CHECKING:
     from devin_warehouse.feed import Connection
     from devin_warehouse.layout import Layout
+    from devin_warehouse.redaction import Policy
     from devin_warehouse.sql_files import Sql
 
 Parsed = TypeVar("Parsed")
@@ -85,6 +86,7 @@ Concurrency = Annotated[
     int | None, typer.Option(min=1, max=64, help=_help("concurrency"), show_default=False)
 ]
 Wait = Annotated[str | None, typer.Option(help=_help("wait"), show_default=False)]
+Redact = Annotated[list[str] | None, typer.Option(help=_help("redact"), show_default=False)]
 Views = Annotated[Path | None, typer.Option(help=_help("views"), show_default=False)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="The log in full.")]
@@ -108,6 +110,14 @@ def layout_of(database: Path | None) -> Layout:
     from devin_warehouse.layout import Layout
 
     return Layout.of(Path(settings.resolved("database", str(database) if database else None)))
+
+
+def policy_of(rules: list[str] | None) -> Policy:
+    """The redaction policy; raises Misuse for a rule that cannot be."""
+    from devin_warehouse.redaction import Policy
+
+    text = settings.resolved("redact", ",".join(rules) if rules else None)
+    return Policy.parsed(filter(None, (rule.strip() for rule in text.split(","))))
 
 
 def sql_of(folder: Path | None) -> Sql:

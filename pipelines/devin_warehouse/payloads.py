@@ -22,7 +22,8 @@ class Kind:
 
     `endpoints` are those that answer with it, the list first. `cut` takes a record apart in the
     payloads that own tables. `foreign` keys belong to another kind, which tells them too.
-    `read_time` reads the API version's times; it raises TypeError or ValueError for anything else.
+    `renamed`: what stands under another key in the record than in its payloads. `read_time` reads
+    the API version's times; it raises TypeError or ValueError for anything else.
     """
 
     name: str
@@ -32,11 +33,17 @@ class Kind:
     cut: Callable[[Record], Mapping[Owner, Record]]
     read_time: Callable[[Any], datetime]
     foreign: frozenset[str] = frozenset()
+    renamed: tuple[tuple[str, str], ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """The tables in which a record of this kind replaces its session's rows."""
         return tuple(t for t in TABLES if t.owner in self.owners and self.version in t.versions)
+
+    def place(self, path: str) -> str:
+        """Where in a record that stands which a payload has at a dotted path."""
+        head, dot, rest = path.partition(".")
+        return f"{dict(self.renamed).get(head, head)}{dot}{rest}"
 
     def content(self, record: Record) -> Record:
         """What of a record is this kind's own."""

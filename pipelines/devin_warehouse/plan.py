@@ -9,6 +9,7 @@ from devin_warehouse.api import v2, v3
 from devin_warehouse.errors import Misuse
 from devin_warehouse.feed import Connection
 from devin_warehouse.layout import Layout
+from devin_warehouse.redaction import Policy
 from devin_warehouse.sql_files import Sql
 from devin_warehouse.windows import Window
 
@@ -32,6 +33,7 @@ class Order:
     recheck_requests: int = RECHECK_REQUESTS
     is_confirmed: bool = False
     sql: Sql = field(default_factory=Sql.of)
+    policy: Policy = field(default_factory=Policy)
 
     def __post_init__(self) -> None:
         if self.is_full and (self.since or self.until or self.connection.filters.is_narrowed):

@@ -66,7 +66,8 @@ def publish(
     now = pendulum.now("UTC")
     if not _is_due(connection, layout, now, sql.fingerprint):
         return Publication()
-    before, target = layout.target, _next_target(layout)
+    before = layout.target if _is_kept(connection) else None
+    target = _next_target(layout)
     _claim(layout, target)
     try:
         with local_resources(), database_errors():
@@ -103,6 +104,13 @@ def _is_due(
         or not layout.database.exists()
         or naive(now) - published_at >= LEDGER_AGE
     )
+
+
+def _is_kept(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the copy that is published now may stay for a while."""
+    return (None,) not in connection.execute(
+        "SELECT published_version FROM bookkeeping.publication"
+    ).fetchall()
 
 
 def _next_target(layout: Layout) -> Path:

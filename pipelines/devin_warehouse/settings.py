@@ -46,6 +46,12 @@ SETTINGS = {
             "Requests a run at most for the re-check of unsettled sessions.",
         ),
         Setting("wait", "0s", "How long to wait for another load to end."),
+        Setting(
+            "redact",
+            "",
+            "Columns to drop, hash or cut short before anything is stored, as in "
+            "title=hash, initial_user_message=truncate:80, extra=drop.",
+        ),
         Setting("views", "", "A folder of views of your own, `<schema>/<view>.sql`."),
     )
 }

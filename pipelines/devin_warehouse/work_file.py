@@ -50,6 +50,25 @@ def open_work_file(layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
+def compact(layout: Layout) -> None:
+    """Write the work file anew, without what has been deleted from it."""
+    new = layout.folder / "new.duckdb"
+    for leftover in (new, Path(f"{new}.wal")):
+        leftover.unlink(missing_ok=True)
+    with duckdb.connect(config=SETTINGS) as connection:
+        connection.execute(f"ATTACH {quoted(layout.work_file)} AS work")
+        # a log that stays behind would be applied to the new file
+        connection.execute("CHECKPOINT work")
+        connection.execute(
+            f"ATTACH {quoted(new)} AS compacted (STORAGE_VERSION {quoted(STORAGE_VERSION)})"
+        )
+        connection.execute("COPY FROM DATABASE work TO compacted")
+        connection.execute("DETACH compacted")
+        connection.execute("DETACH work")
+    new.chmod(0o600)
+    new.replace(layout.work_file)
+
+
 @contextmanager
 def database_errors() -> Iterator[None]:
     """Turn a full disk and the like into OutOfResources, whoever met it: DuckDB, or dlt for it."""

@@ -58,6 +58,7 @@ RECORD = Kind(
     (Owner.SESSION, Owner.INSIGHTS),
     _cut,
     read_time,
+    renamed=(("analysis", "session_analysis"),),
 )
 
 
