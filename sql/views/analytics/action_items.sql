@@ -1,5 +1,7 @@
 -- One row per action item that an analysis proposes; users trigger analyses, so a biased sample.
--- See insight_coverage_monthly for which share of all sessions has been analysed. API v2 gives issues no ids, so that its action items name no label.
+-- stored: how often an item is repeated takes a pass over all of them, longer than a reader waits.
+-- See insight_coverage_monthly for which share of all sessions has been analysed. API v2 gives
+-- issues no ids, so that its action items name no label.
 --
 -- position: Place in the analysis' list, from 0. [number = insight_action_items.position]
 -- type: machine_setup, repo_config, knowledge, ...; new ones may come.

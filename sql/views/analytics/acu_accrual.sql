@@ -1,4 +1,5 @@
 -- One row per session and time at which a run saw it in a new state.
+-- stored: one pass over the whole history takes longer than a reader wants to wait.
 -- Where a run saw several states of a session, the highest counter counts. The first step is all
 -- that a session had used when it was first seen, so that its steps add up to what it has used; on
 -- the day of a warehouse's first load that is the use of all the time before. A step may be

@@ -1,4 +1,5 @@
 -- One row per day of observation and organization: how far ACU counters were seen to grow; not the bill.
+-- stored: one pass over the whole history takes longer than a reader wants to wait.
 -- Not the bill: local agents burn ACUs without a session, and Devin's billing day starts at 08:00
 -- UTC. A step counts on the day on which a run saw it: without runs no rows, and on the day of the
 -- first load all that was used before.

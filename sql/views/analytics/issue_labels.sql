@@ -1,5 +1,6 @@
 -- One row per label and impact of found issues; users trigger analyses, so a biased sample.
--- See insight_coverage_monthly for which share of all sessions has been analysed. A session with several labels is counted at each: sessions and ACUs
+-- See insight_coverage_monthly for which share of all sessions has been analysed. A session with
+-- several labels is counted at each: sessions and ACUs
 -- overlap, and do not add up over rows. Labels and impacts are free text of the API.
 --
 -- label: Kind of issue, free text. [text = insight_issues.label]

@@ -2,7 +2,8 @@
 -- Compare rows of one dimension only. In the dimensions tag, programming_language and repository a
 -- session is counted at each of its values, so that they overlap; in the others each session is in
 -- one row. In dimension repository only the pull requests of that repository count, in the others
--- all of the row's sessions. Programming languages come from analyses, which users trigger: a biased
+-- all of the row's sessions. Programming languages come from analyses, which users trigger: a
+-- biased
 -- sample. Deleted sessions are counted: they cost ACUs.
 -- Value '(none)' holds the sessions without one.
 --

@@ -1,5 +1,6 @@
 -- One row per organization and user with an analysed session; users trigger analyses, so a biased sample.
--- See insight_coverage_monthly for which share of all sessions has been analysed. Feedback is an analysis' remarks on the session's prompt. A session's
+-- See insight_coverage_monthly for which share of all sessions has been analysed. Feedback is an
+-- analysis' remarks on the session's prompt. A session's
 -- merge rate with and without them compares sessions that differ in more than their prompt.
 -- Sessions of service users have no user_id and are in one row an organization.
 --

@@ -9,7 +9,8 @@
 --   the address; other for anything else. [text = from pr_url]
 -- repository: The repository's path on its host, as in acme/ledger. [text = from pr_url]
 -- number: The pull request's number in its repository. [number = from pr_url]
--- state: As observed last; merged, once any session says so. [text = session_pull_requests.pr_state]
+-- state: As observed last; merged, once any session says so. [text =
+--   session_pull_requests.pr_state]
 -- sessions_count: Sessions that list it. [sessions = distinct session_id]
 -- first_session_id: The first of these, by created_at and session_id. [id = sessions.session_id]
 -- org_id: Organization of its first session. [id = sessions.org_id]

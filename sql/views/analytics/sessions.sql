@@ -6,7 +6,8 @@
 --
 -- org_name: The organization's name, else its id. [text = organizations.name, else org_id]
 -- user_name: The user's name, else their id. [text = users.name, else user_id]
--- initial_user_message: What the user asked for first (v2). [text = session_prompts.initial_user_message]
+-- initial_user_message: What the user asked for first (v2). [text =
+--   session_prompts.initial_user_message]
 -- session_size: xs, s, m, l or xl, by ACUs and messages (v3). [text = insights.session_size]
 -- num_user_messages: Messages by the user (v3). [messages = insights.num_user_messages]
 -- num_devin_messages: Messages by Devin (v3). [messages = insights.num_devin_messages]
@@ -71,7 +72,10 @@ select
     coalesce(sessions.status in ('exit', 'error'), false) as is_terminal,
     coalesce(
         sessions.status = 'exit'
-        or (sessions.status = 'suspended' and sessions.status_detail in ('inactivity', 'user_request'))
+        or (
+            sessions.status = 'suspended'
+            and sessions.status_detail in ('inactivity', 'user_request')
+        )
         or (sessions.status = 'running' and sessions.status_detail = 'finished'),
         false
     ) as is_finished,

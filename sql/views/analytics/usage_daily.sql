@@ -1,4 +1,5 @@
 -- One row per day on which sessions were created and organization.
+-- stored: few rows, for which all sessions would be counted at each question.
 -- A cohort: everything that the sessions of that day have come to since, and so not what was spent
 -- on that day. Days without a session have no row. Deleted sessions are counted: they cost ACUs.
 -- Distinct counts do not add up over rows: a pull request may belong to sessions of several days.

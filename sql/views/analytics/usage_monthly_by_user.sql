@@ -1,4 +1,5 @@
 -- One row per month in which sessions were created, organization and actor.
+-- stored: few rows, for which all sessions would be counted at each question.
 -- A cohort, like usage_daily: what the sessions of that month have come to since. Who started a
 -- session is its user, else its service user, else unknown. Deleted sessions are counted.
 -- Distinct counts do not add up over rows; the first count does.
