@@ -114,15 +114,15 @@ def test_in_dimension_repository_only_its_own_pull_requests_count():
         ],
         "session_pull_requests": flat(
             listed("a", (SHARED, "merged"), (WEB1, "open"), (WEB1, "closed"), ("?", "open")),
-            listed("b", (SHARED, "open"), (PR2, "closed")),
+            listed("b", (SHARED, "open"), (PR2, "Merged"), (PR2, "MERGED")),
         ),
     }
     assert outcomes("repository", **tables) == {
-        "acme/ledger": (2, 6.0, 2, 1, 0.5, 2, 1, 6.0, 2.0),
+        "acme/ledger": (2, 6.0, 2, 2, 1.0, 2, 2, 3.0, 0.0),
         "acme/web": (1, 4.0, 1, 0, 0.0, 1, 0, None, 4.0),
         "(none)": (2, 5.0, 1, 0, 0.0, 1, 0, None, 5.0),
     }
-    assert outcomes("category", **tables) == {"(none)": (3, 7.0, 2, 1, 0.5, 4, 1, 7.0, 3.0)}
+    assert outcomes("category", **tables) == {"(none)": (3, 7.0, 2, 2, 1.0, 4, 2, 3.5, 1.0)}
 
 
 def test_tags_overlap():
@@ -203,8 +203,8 @@ def test_in_a_month_too_only_the_repository_s_own_pull_requests_count():
 def test_sessions_settle_by_the_watermark_of_the_furthest_scope(runs, settled):
     """Where none has been read whole, by the last update that is known."""
     sessions = [
-        session("a", "2026-01-01", updated_at="2026-02-01"),
-        session("b", "2026-01-20", updated_at="2026-01-20"),
+        session("a", "2026-01-01", updated_at="2026-01-10"),
+        session("b", "2026-01-20", updated_at="2026-02-01"),
     ]
     rows = values_of(
         "outcomes_monthly", "dimension sessions_settled_count", sessions=sessions, load_runs=runs

@@ -173,15 +173,15 @@ SEEN = versions(
 
 
 def test_acus_grow_in_steps_from_one_sight_to_the_next():
-    """Of several states at once the greatest; all of it at first sight; less is a step back."""
+    """Of several states at once the greatest; 0 at first sight; less is a step back."""
     assert values_of(
         "acu_accrual", "session_id observed_at acus_consumed step", session_versions=SEEN
     ) == [
-        ("a", "2026-01-01 23:00:00", 1.0, 1.0),
+        ("a", "2026-01-01 23:00:00", 1.0, 0.0),
         ("a", "2026-01-02 06:00:00", 3.0, 2.0),
         ("a", "2026-01-02 20:00:00", 3.0, 0.0),
         ("a", "2026-01-03 00:00:00", 2.0, -1.0),
-        ("b", "2026-01-02 06:00:00", 5.0, 5.0),
+        ("b", "2026-01-02 06:00:00", 5.0, 0.0),
         ("b", "2026-01-03 23:59:59", 5.25, 0.25),
         ("c", "2026-01-03 12:00:00", 0.0, 0.0),
         ("c", "2026-01-03 13:00:00", 0.5, 0.5),
@@ -196,8 +196,8 @@ def test_steps_by_day_of_observation():
         session_versions=SEEN,
         organizations=ACME,
     ) == [
-        {"date": "2026-01-01", "org_id": "org-1", "org_name": "Acme", "acus_observed": 1.0},
-        {"date": "2026-01-02", "org_id": "org-1", "org_name": "Acme", "acus_observed": 7.0},
+        {"date": "2026-01-01", "org_id": "org-1", "org_name": "Acme", "acus_observed": 0.0},
+        {"date": "2026-01-02", "org_id": "org-1", "org_name": "Acme", "acus_observed": 2.0},
         {"date": "2026-01-03", "org_id": "org-1", "org_name": "Acme", "acus_observed": -0.75},
         {"date": "2026-01-03", "org_id": None, "org_name": None, "acus_observed": 0.5},
     ]

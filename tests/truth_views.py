@@ -179,10 +179,10 @@ def acu_accrual(facts: Facts) -> list[Row]:
     rows = []
     for session_id, versions in grouped((v.session_id, v) for v in known).items():
         by_time = grouped((v.observed_at, v.acus_consumed) for v in versions)
-        before = 0.0
+        before: float | None = None
         for at in sorted(by_time):
             acus = max(by_time[at])
-            step = acus - before
+            step = 0.0 if before is None else acus - before
             rows.append(
                 {"session_id": session_id, "observed_at": at, "acus_consumed": acus, "step": step}
             )

@@ -1,8 +1,8 @@
 -- One row per day of observation and organization: how far ACU counters were seen to grow; not the bill.
 -- stored: one pass over the whole history takes longer than a reader wants to wait.
--- Not the bill: local agents burn ACUs without a session, and Devin's billing day starts at 08:00
--- UTC. A step counts on the day on which a run saw it: without runs no rows, and on the day of the
--- first load all that was used before.
+-- Not the bill: local agents burn ACUs without a session, Devin's billing day starts at 08:00 UTC,
+-- and what a session had used before it was first seen is left out. A step counts on the day on
+-- which a run saw it: without runs, no rows.
 --
 -- date: Day on which runs saw the steps, UTC. [date = date of acu_accrual.observed_at]
 -- acus_observed: By how much the sessions' ACUs were seen to grow that day; not the bill.
