@@ -39,8 +39,11 @@ tests/clients/node_modules/installed: tests/clients/package.json tests/clients/p
 	npm ci --prefix tests/clients --no-audit --no-fund --loglevel=error
 	@touch $@
 
+soak: setup ## Kill 200 loads at random instants, and compare what is there in the end with the API
+	$(BIN)/python -m tests.soak.kills
+
 bench: setup ## Measure loads beside other ways to do them, and how long each view takes to read
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python -m tests.bench.views
 
-.PHONY: help setup demo load test test-clients bench
+.PHONY: help setup demo load test test-clients soak bench
