@@ -398,3 +398,11 @@ def test_acus_of_any_size_add_up():
     ]
     with database(sessions=sessions) as connection:
         assert found(connection).keys() == {"acus_are_not_negative"}
+
+
+def test_a_finding_is_told_in_one_line(bare):
+    """Whatever the API's text looks like."""
+    insert(bare, "sessions", [session("a", status="over\nnight")])
+    (result,) = run_checks(bare, [CHECKS["values_are_known"]])
+    assert "value over night" in result.sentence
+    assert "\n" not in result.sentence

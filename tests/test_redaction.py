@@ -14,6 +14,7 @@ from devin_warehouse.api import v2, v3
 from devin_warehouse.errors import Misuse
 from devin_warehouse.explode import explode
 from devin_warehouse.redaction import MARK, Policy, Redactor, made_key
+from devin_warehouse.work_file import open_work_file
 from tests.conftest import HOUR, Warehouse
 
 SECRET = "Kumquat-4711"
@@ -244,3 +245,31 @@ def test_a_load_that_is_killed_goes_on_applying_the_policy(warehouse, monkeypatc
     assert summary.counts.read == 300
     assert warehouse.rows("SELECT max(length(title)) FROM devin.sessions") == [(4,)]
     assert warehouse.load(policy=policy).counts.read < 300
+
+
+def test_a_crash_before_the_work_file_is_compacted_is_made_up_for(warehouse, monkeypatch):
+    """What was deleted from it may still stand in its free space."""
+    warehouse.load()
+    policy = Policy.parsed(["title=drop"])
+    monkeypatch.setattr("devin_warehouse.load.compact", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        warehouse.load(policy=policy)
+    compacted: list[object] = []
+    monkeypatch.setattr("devin_warehouse.load.compact", compacted.append)
+    for _ in range(2):
+        warehouse.load(policy=policy)
+    assert compacted == [warehouse.layout]
+    assert warehouse.rows("SELECT count(title) FROM devin.sessions") == [(0,)]
+
+
+def test_a_load_that_is_refused_rewrites_nothing(make_warehouse):
+    """Exit 2: nothing was touched."""
+    warehouse = make_warehouse(20, version="v3")
+    warehouse.load()
+    titles = "SELECT count(title) FROM devin.sessions"
+    before = warehouse.rows(titles)
+    warehouse.version = "v2"
+    with pytest.raises(Misuse, match="v3 has been loaded"):
+        warehouse.load(policy=Policy.parsed(["title=drop"]))
+    with open_work_file(warehouse.layout) as connection:
+        assert connection.execute(titles).fetchall() == before

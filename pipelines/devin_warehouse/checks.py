@@ -37,7 +37,10 @@ class Result:
     def sentence(self) -> str:
         """What was found, in a line."""
         first = ", ".join(f"{name} {value}" for name, value in self.sample[0].items())
-        return f"check {self.name} ({self.severity}): {self.found:,} found, as {first}"
+        # the API's texts may hold line breaks
+        return f"check {self.name} ({self.severity}): {self.found:,} found, as " + " ".join(
+            first.split()
+        )
 
 
 def run_checks(connection: duckdb.DuckDBPyConnection, checks: Iterable[SqlFile]) -> list[Result]:

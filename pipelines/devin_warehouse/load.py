@@ -28,7 +28,7 @@ from devin_warehouse.packages import Packages, Progress
 from devin_warehouse.plan import Order
 from devin_warehouse.process import files_for_their_owner, stop_signals
 from devin_warehouse.publish import publish
-from devin_warehouse.redacted import STORED, bring_under, note_policy, policy_of
+from devin_warehouse.redacted import STORED, bring_under, is_unpublished, note_policy, policy_of
 from devin_warehouse.redaction import Redactor, made_key
 from devin_warehouse.status import write_status
 from devin_warehouse.tables import TABLES, bare_id
@@ -112,9 +112,11 @@ def _redacted(order: Order) -> Iterator[Redactor]:
     with open_work_file(layout) as connection:
         if not order.moves_watermark and policy_of(connection, STORED) != str(policy):
             raise Misuse("The redaction policy has changed: run `load` alone first, to apply it.")
+        ledger.check_version(connection, order.connection.scope)
         with transaction(connection):
             is_rewritten = bring_under(connection, redactor)
-    if is_rewritten:
+        is_unfinished = is_unpublished(connection)
+    if is_rewritten or is_unfinished:
         compact(layout)
         shutil.rmtree(layout.dlt_folder, ignore_errors=True)
     yield redactor

@@ -27,9 +27,8 @@ def bring_under(connection: duckdb.DuckDBPyConnection, redactor: Redactor) -> bo
     for rule in redactor.policy.rules:
         if str(rule) not in known:
             _rewrite(connection, redactor, rule)
-    connection.execute(f"UPDATE {SCHEMA}.rejected_records SET record = NULL")
     connection.execute(
-        f"UPDATE {SCHEMA}.rejected_records SET reason = 'Redacted; asked for again.'"
+        f"UPDATE {SCHEMA}.rejected_records SET record = NULL, reason = 'Redacted; asked for again.'"
     )
     connection.execute("DELETE FROM bookkeeping.content_hashes")
     note_policy(connection, STORED, redactor)
@@ -37,6 +36,17 @@ def bring_under(connection: duckdb.DuckDBPyConnection, redactor: Redactor) -> bo
     # the copy that is published now, and holds what was to go, is not kept beside the next one
     connection.execute("UPDATE bookkeeping.publication SET published_version = NULL")
     return True
+
+
+def is_unpublished(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether what was rewritten has not been published yet, so that a crash may have come between.
+
+    Then the work file may still hold what is to go, as free space.
+    """
+    rows = connection.execute(
+        "SELECT published_version IS NULL AND target IS NOT NULL FROM bookkeeping.publication"
+    ).fetchall()
+    return (True,) in rows
 
 
 def policy_of(connection: duckdb.DuckDBPyConnection, scope: str) -> str:
