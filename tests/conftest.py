@@ -14,7 +14,7 @@ import duckdb
 import httpx
 import pytest
 
-from devin_warehouse.api.client import Clock
+from devin_warehouse.api.brake import Clock
 from devin_warehouse.api.listing import Filters
 from devin_warehouse.feed import Connection
 from devin_warehouse.layout import Layout

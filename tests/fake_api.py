@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
-import pytest
 
-from devin_warehouse.api.client import Clock, open_client
+from devin_warehouse.api.brake import Clock
+from devin_warehouse.api.client import open_client
 
 KEY = "apk_user_s3cr3t"
 HOST = "https://api.example"
@@ -53,17 +52,14 @@ class Api:
         return answer(request) if callable(answer) else httpx.Response(**answer)
 
     def run(self, use):
-        """Run `use(client)` with tenacity going by the fake clock too."""
+        """Run `use(client)`."""
 
         async def run():
-            transport = httpx.MockTransport(self)
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("tenacity.time", SimpleNamespace(monotonic=self.clock.now))
-                async with open_client(
-                    HOST, KEY, concurrency=8, transport=transport, clock=self.clock
-                ) as client:
-                    self.client = client
-                    return await use(client)
+            async with open_client(
+                HOST, KEY, concurrency=8, transport=httpx.MockTransport(self), clock=self.clock
+            ) as client:
+                self.client = client
+                return await use(client)
 
         return asyncio.run(run())
 

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "pipelines" / "devin_warehouse"
 # a module may import from the lines above it only
 LAYERS = (
     "errors tables windows together times",
-    "process layout settings payloads sql_files",
+    "process layout settings payloads sql_files api.brake",
     "api.client api.listing explode locks",
     "api.v2 api.v3 events redaction",
     "walk lookup",

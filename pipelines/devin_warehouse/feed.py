@@ -19,7 +19,8 @@ import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from devin_warehouse.api import v2, v3
-from devin_warehouse.api.client import Client, Clock, Traffic, open_client
+from devin_warehouse.api.brake import Clock
+from devin_warehouse.api.client import Client, Traffic, open_client
 from devin_warehouse.api.listing import Api, Filters
 from devin_warehouse.errors import Misuse
 from devin_warehouse.events import Due, Event, FilterWasIgnored, Proven, Pulse, Put, Records

@@ -8,11 +8,9 @@ until attempts or time run out.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import re
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,10 +22,15 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 import pendulum
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_any, wait_random_exponential
-from tenacity.stop import stop_after_attempt, stop_after_delay
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    wait_random_exponential,
+)
 
 from devin_warehouse import __version__
+from devin_warehouse.api.brake import Brake, Clock
 from devin_warehouse.errors import ContractBroken, KeyRefused, Misuse, NotFound, Unavailable
 
 ATTEMPTS = 8
@@ -63,33 +66,23 @@ class _TryAgain(Exception):
     """One attempt failed in a way that another may not."""
 
 
-class Clock:
-    """The time that retries and the brake go by; tests bring one of their own."""
-
-    def now(self) -> float:
-        """Seconds that only grow."""
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds."""
-        await asyncio.sleep(seconds)
+class _OneTooMany(_TryAgain):
+    """A 429: only time bounds how often it is tried again, since the brake sees to the rest."""
 
 
-class Brake:
-    """A pause that every request of the run obeys: what one is told, all heed."""
+@dataclass
+class _Budget:
+    """How often and until when one request is tried again."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._until = 0.0
+    clock: Clock
+    attempts: int
+    deadline: float
 
-    def pull(self, seconds: float) -> None:
-        """Let no request start for so long."""
-        self._until = max(self._until, self._clock.now() + seconds)
-
-    async def wait(self) -> None:
-        """Return once no pause is left."""
-        while (left := self._until - self._clock.now()) > 0:
-            await self._clock.sleep(left)
+    def is_spent(self, state: RetryCallState) -> bool:
+        """Whether the failure that has just been seen is the last one."""
+        failure = state.outcome.exception() if state.outcome else None
+        self.attempts -= not isinstance(failure, _OneTooMany)
+        return self.attempts <= 0 or self.clock.now() >= self.deadline
 
 
 @dataclass
@@ -112,9 +105,10 @@ class Client:
         Raises KeyRefused, NotFound, ContractBroken (any other refusal, a redirect, a body that is
         too large or too deep), or Unavailable when attempts or time run out.
         """
+        budget = _Budget(self.clock, attempts, self.clock.now() + PATIENCE_SECONDS)
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_TryAgain),
-            stop=stop_any(stop_after_attempt(attempts), stop_after_delay(PATIENCE_SECONDS)),
+            stop=budget.is_spent,
             wait=wait_random_exponential(multiplier=0.5, max=20),
             sleep=self.clock.sleep,
             reraise=True,
@@ -123,25 +117,33 @@ class Client:
             async for attempt in retrying:
                 with attempt:
                     self.traffic.retries += attempt.retry_state.attempt_number > 1
-                    return await self._attempt(path, params)
-        except _TryAgain as failure:
+                    return await self._attempt(path, params, budget.deadline)
+        except (_TryAgain, TimeoutError) as failure:
             raise Unavailable(
                 f"The API at {self.http.base_url} gave no usable answer: {failure}. "
                 "What was committed stays; the next run goes on from there."
             ) from failure.__cause__
 
-    async def _attempt(self, path: str, params: Params | None) -> Any:  # noqa: ANN401
-        await self._brake.wait()
-        self.traffic.requests += 1
-        try:
-            async with self.http.stream("GET", path, params=params) as response:
-                body = await self._body(response)
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            raise _TryAgain(f"{type(error).__name__} {error}".strip()) from error
+    async def _attempt(self, path: str, params: Params | None, deadline: float) -> Any:  # noqa: ANN401
+        async with self._brake.turn(deadline) as started:
+            response, body = await self._answer(path, params)
         self.server_time = _http_date(response.headers.get("date"))
+        if response.status_code == 429:
+            self.traffic.rate_limited += 1
+            self._brake.refused(started)
+        else:
+            self._brake.answered()
         if response.status_code == 200:
             return self._decode(body, path)
         raise self._refusal(response, body, path)
+
+    async def _answer(self, path: str, params: Params | None) -> tuple[httpx.Response, bytes]:
+        self.traffic.requests += 1
+        try:
+            async with self.http.stream("GET", path, params=params) as response:
+                return response, await self._body(response)
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise _TryAgain(f"{type(error).__name__} {error}".strip()) from error
 
     async def _body(self, response: httpx.Response) -> bytes:
         chunks, size = [], 0
@@ -160,10 +162,9 @@ class Client:
         key = response.request.headers["authorization"].removeprefix("Bearer ")
         status, said = response.status_code, _detail(body).replace(key, "***")
         if status in RETRIED:
-            if status == 429:
-                self.traffic.rate_limited += 1
             self._heed(response)
-            return _TryAgain(f"{status} {said}".strip())
+            kind = _OneTooMany if status == 429 else _TryAgain
+            return kind(f"{status} {said}".strip())
         if status in (401, 403):
             version = path.strip("/").partition("/")[0]
             return KeyRefused(
