@@ -42,8 +42,16 @@ tests/clients/node_modules/installed: tests/clients/package.json tests/clients/p
 soak: setup ## Kill 200 loads at random instants, and compare what is there in the end with the API
 	$(BIN)/python -m tests.soak.kills
 
+audit: .venv-audit/installed ## Look for published vulnerabilities of the tested versions; asks a service on the internet
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
+.venv-audit/installed:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	@touch $@
+
 bench: setup ## Measure loads beside other ways to do them, and how long each view takes to read
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python -m tests.bench.views
 
-.PHONY: help setup demo load test test-clients soak bench
+.PHONY: help setup demo load test test-clients soak audit bench

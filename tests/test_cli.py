@@ -18,6 +18,8 @@ from devin_warehouse.settings import SETTINGS
 from tests.conftest import NOW, ImmediateClock
 from tests.served import served
 
+NOBODY = "http://127.0.0.1:9"
+
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
@@ -124,7 +126,7 @@ def test_load_and_status_tell_what_was_done(run, sandbox, tmp_path):
 def test_the_key_is_written_nowhere(run, sandbox, tmp_path):
     """Not by a good run, nor by one that fails."""
     run("load", "--base-url", sandbox[0], "--verbose")
-    run("load", "--base-url", "http://127.0.0.1:9", "--database", "other.duckdb", "--verbose")
+    run("load", "--base-url", NOBODY, "--database", "other.duckdb", "--verbose")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 4
     assert not [path for path in files if b"secret123" in path.read_bytes()]
@@ -148,7 +150,7 @@ def test_a_key_that_is_missing_or_refused(run, sandbox, monkeypatch, key, said):
     assert (code, out, said in err, err.count("\n")) == (3, "", True, 1)
 
 
-@pytest.mark.parametrize("base_url", ["http://127.0.0.1:9", "https://nowhere.invalid"])
+@pytest.mark.parametrize("base_url", [NOBODY, "https://nowhere.invalid"])
 def test_an_api_that_cannot_be_reached(run, base_url):
     """No route, no such name: exit 4 after a bounded number of tries."""
     code, _, err = run("load", "--base-url", base_url)
@@ -172,6 +174,8 @@ def test_an_answer_that_breaks_the_contract(run, sandbox, monkeypatch):
         (["--initial-since", "yesterday-ish"], "not understood"),
         (["--base-url", "http://api.devin.ai"], "https"),
         (["--base-url", "ftp://localhost"], "https"),
+        (["--base-url", "https://me:word@api.devin.ai"], "without name"),
+        (["--base-url", "https://api.devin.ai?key=word"], "without name"),
         (["--api", "v9"], "v9"),
         (["--tag", "a"], "--tag"),
         (["--org-id", ""], "org_ids"),
@@ -191,8 +195,18 @@ def test_an_answer_that_breaks_the_contract(run, sandbox, monkeypatch):
 def test_misuse_touches_nothing(run, tmp_path, arguments, said):
     """Exit 2, one sentence, and the folder as empty as before."""
     code, out, err = run("load", *arguments)
-    assert (code, out, said in err) == (2, "", True)
+    assert (code, out, said in err, "word" in err.replace("password", "")) == (2, "", True, False)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("spelling", [["--log-format", "json"], ["--log-format=json"]])
+@pytest.mark.parametrize(("code", "wrong"), [(2, ["--overlap", "1m"]), (4, ["--base-url", NOBODY])])
+def test_a_machine_is_told_of_errors_as_json(run, code, wrong, spelling):
+    """The last line of what was asked for as JSON lines is the outcome, a bad one too."""
+    ended, out, err = run("load", "--base-url", NOBODY, *wrong, *spelling)
+    said = json.loads(out.splitlines()[-1])
+    assert (ended, said["event"], said["exit_code"], err) == (code, "error", code, "")
+    assert said["message"].endswith(".")
 
 
 def test_an_unreadable_configuration(tmp_path):

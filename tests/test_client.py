@@ -269,12 +269,16 @@ def test_https_or_loopback(url):
         "",
         "https://",
         "http://localhost.evil.example",
+        "https://me:word@a.b",
+        "https://a.b/?key=word",
+        "https://a.b#key",
     ],
 )
 def test_no_other_address(url):
     """Anything else is refused before a request is made."""
-    with pytest.raises(Misuse):
+    with pytest.raises(Misuse) as raised:
         checked_base_url(url)
+    assert "word" not in str(raised.value).replace("password", "")
 
 
 @pytest.mark.parametrize("key", ["a b", "a\nb", "a\x00", "schlüssel", "a\u200b"])

@@ -107,5 +107,5 @@ def test_the_makefile_helps():
     shown = subprocess.run(
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    for target in ("setup", "demo", "load", "test", "test-clients", "soak", "bench"):
+    for target in ("setup", "demo", "load", "test", "test-clients", "soak", "audit", "bench"):
         assert f"make {target}" in shown

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
+import re
 import sys
 from typing import Annotated
 
@@ -209,7 +211,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except WarehouseError as error:
-        typer.echo(f"devin-warehouse: {error}", err=True)
+        _complain(error)
         code = error.exit_code
     except KeyboardInterrupt:
         code = 130
@@ -218,6 +220,15 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 the last resort
         code = _unexpected(error)
     sys.exit(code or 0)
+
+
+def _complain(error: WarehouseError) -> None:
+    """One sentence to people; to machines an event, even if the command line was not understood."""
+    if re.search(r"--log-format[ =]json", " ".join(sys.argv)):
+        event = {"event": "error", "exit_code": error.exit_code, "message": str(error)}
+        typer.echo(json.dumps(event, ensure_ascii=False))
+    else:
+        typer.echo(f"devin-warehouse: {error}", err=True)
 
 
 def _unexpected(error: Exception) -> int:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
+from urllib.parse import quote
 
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -33,6 +35,7 @@ from devin_warehouse.schedule import Schedule
 from devin_warehouse.windows import Range, Window
 
 PULSE_SECONDS = 0.5
+SEPARATORS = re.compile(r"[\s,%]")
 Answer = TypeVar("Answer")
 APIS: dict[str, Callable[[Client, Filters], Api]] = {v2.VERSION: v2.Api, v3.VERSION: v3.Api}
 
@@ -57,7 +60,9 @@ class Connection:
     @property
     def scope(self) -> str:
         """What a watermark is about: host, version, organizations or all, deleted ones or not."""
-        organizations = ",".join(sorted(set(self.filters.org_ids))) or "all"
+        # as they are, but for what separates them here
+        names = {SEPARATORS.sub(lambda at: quote(at[0]), name) for name in self.filters.org_ids}
+        organizations = ",".join(sorted(names)) or "all"
         deleted = " with deleted organizations" if self.filters.include_deleted_orgs else ""
         return f"{self.host} {self.version} {organizations}{deleted}"
 

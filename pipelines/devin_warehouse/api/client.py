@@ -35,7 +35,7 @@ from devin_warehouse.errors import ContractBroken, KeyRefused, Misuse, NotFound,
 
 ATTEMPTS = 8
 PATIENCE_SECONDS = 120.0
-LONGEST_BODY_BYTES = 512 * 2**20
+LONGEST_BODY_BYTES = 256 * 2**20
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 RETRIED = frozenset({408, 425, 429, *range(500, 600)})
 
@@ -258,8 +258,14 @@ async def open_client(
 
 
 def checked_base_url(base_url: str) -> str:
-    """The base URL without a trailing slash; raises Misuse unless https or loopback."""
+    """The base URL without a trailing slash.
+
+    Raises Misuse unless it is https or loopback, and no more than an address: names and passwords
+    in it would end up in ledger and logs.
+    """
     parts = urlsplit(base_url)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise Misuse("--base-url: an address alone is needed, without name, password or query.")
     is_loopback = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     if not parts.hostname or not (
         parts.scheme == "https" or (parts.scheme == "http" and is_loopback)
