@@ -59,6 +59,7 @@ PUBLICATION = Table(
         Column("published_at", Type.TIMESTAMP, "When it was published, UTC."),
         Column("target", Type.TEXT, "Its file name."),
         Column("software_version", Type.TEXT, "Who published it."),
+        Column("contract_version", Type.TEXT, "Of the tables in this file."),
         Column("sql_fingerprint", Type.TEXT, "Of its views and checks: other SQL, another value."),
         Column("warnings", Type.JSON, "What its checks of severity warn found: a list of texts."),
     ),

@@ -5,13 +5,13 @@ Whatever ends a run, what is committed stays, and the next run goes on from ther
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import duckdb
-import pendulum
 
 from devin_warehouse import bookkeeping, ledger
 from devin_warehouse.api import v2
@@ -95,7 +95,7 @@ class Packages:
         self._stop = stop
         self._report = report
         self._merger: Merger | None = None
-        self._started = run.started_at
+        self._started = time.monotonic()
         self._committed = 0
         self._rechecked: list[str] = []
 
@@ -109,7 +109,7 @@ class Packages:
         self._note(event)
         if self.intake.is_full:
             self._sort_out()
-        age = (pendulum.now("UTC") - self._started).total_seconds()
+        age = time.monotonic() - self._started
         if self.intake.package.sessions >= PACKAGE_SESSIONS or age >= PACKAGE_SECONDS:
             self.commit()
         if self._stop.signal is not None:
@@ -168,7 +168,7 @@ class Packages:
         self._committed += bool(package.parts)
         self._rechecked = []
         self.intake.start_package()
-        self._started = pendulum.now("UTC")
+        self._started = time.monotonic()
 
     def _settle(self, observed_at: datetime, *, has_landed: bool) -> None:
         """Strike what is owed no more, and record the states that are complete by now."""

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import duckdb
 
+from devin_warehouse import __version__
 from devin_warehouse.bookkeeping import BOOKKEEPING, OWE_WHAT_IS_NOT_THERE
 from devin_warehouse.errors import Locked, Misuse, OutOfResources, WarehouseError
 from devin_warehouse.layout import Layout, local_resources
-from devin_warehouse.tables import BY_NAME, SCHEMA, TABLES, Table
+from devin_warehouse.tables import BY_NAME, CONTRACT_VERSION, SCHEMA, TABLES, Table
 
 STORAGE_VERSION = "v1.5.0"
 NO_ROOM = (
@@ -25,6 +26,7 @@ NO_ROOM = (
     "Permission denied",
     "Read-only file system",
     "Disk quota exceeded",
+    "File too large",
 )
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "1GB",
@@ -43,6 +45,7 @@ def open_work_file(layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = _connect(layout)
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        _check_contract(connection, layout.work_file, "work.bookkeeping.publication")
         create_tables(connection, "work")
         _adopt_history(connection, layout)
         yield connection
@@ -118,10 +121,28 @@ def create_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
         for column in table.columns:
             if column.name not in known[schema, table.name]:
                 connection.execute(f"ALTER TABLE {name} ADD COLUMN {column.name} {column.type}")
+    publication = f"{catalog}.bookkeeping.publication"
     connection.execute(
-        f"INSERT INTO {catalog}.bookkeeping.publication (data_version) SELECT 0 "
-        f"WHERE NOT EXISTS (FROM {catalog}.bookkeeping.publication)"
+        f"INSERT INTO {publication} (data_version) SELECT 0 WHERE NOT EXISTS (FROM {publication})"
     )
+    connection.execute(
+        f"UPDATE {publication} SET contract_version = $ours "
+        "WHERE contract_version IS DISTINCT FROM $ours",
+        {"ours": CONTRACT_VERSION},
+    )
+
+
+def _check_contract(connection: duckdb.DuckDBPyConnection, file: Path, table: str) -> None:
+    """Raise Misuse if a file's tables are those of a later contract than ours."""
+    catalog, schema, name = table.split(".")
+    if "contract_version" not in _columns(connection, catalog).get((schema, name), []):
+        return
+    rows = connection.execute(f"SELECT contract_version FROM {table}").fetchall()
+    if any(version and int(version) > int(CONTRACT_VERSION) for (version,) in rows):
+        raise Misuse(
+            f"{file} was written by a later version of devin-warehouse than {__version__}: "
+            "update it. Nothing was touched."
+        )
 
 
 def ddl(table: Table) -> str:
@@ -175,6 +196,7 @@ def _seed(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
             f"--database {layout.database}: a DuckDB file, but not a warehouse of ours; "
             "nothing was touched."
         )
+    _check_contract(connection, layout.database, f"published.{SCHEMA}.warehouse_info")
     for table in TABLES:
         shared = [
             c.name for c in table.columns if c.name in published.get((SCHEMA, table.name), [])

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections import Counter
@@ -25,10 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from devin_warehouse.sandbox import Faults, World
-from tests.conftest import KEYS, NOW, Warehouse
+from tests.conftest import NOW, Warehouse
 from tests.served import served
+from tests.soak.loads import loaded
 
-COMMAND = str(Path(sysconfig.get_path("scripts")) / "devin-warehouse")
 MODES = {
     "incremental": (),
     "full refresh": ("--full-refresh", "--yes"),
@@ -58,7 +55,7 @@ class Round:
         with served(self._world, self._faults) as base_url:
             while self.tried.total() < kills:
                 self._disturbed(base_url)
-            code, said = self._load(base_url, (), None)
+            code, said = loaded(self._warehouse, base_url)
         if code != 0:
             return [f"the quiet load ended with {code}: {said[-300:]}"]
         return self._warehouse.differences()
@@ -74,28 +71,12 @@ class Round:
         began = time.monotonic()
         is_spared = self._random.random() < SPARED
         killed_after = None if is_spared else self._random.uniform(0.4, self._longest)
-        code, _ = self._load(base_url, MODES[mode], killed_after)
+        code, _ = loaded(self._warehouse, base_url, MODES[mode], killed_after)
         if code == -9:
             self.tried[self.version, name] += 1
         else:
             self._longest = 0.8 * self._longest + 0.2 * (time.monotonic() - began)
         self._read()
-
-    def _load(
-        self, base_url: str, options: tuple[str, ...], killed_after: float | None
-    ) -> tuple[int, str]:
-        command = [COMMAND, "load", "--base-url", base_url, *options]
-        command += ["--database", str(self._warehouse.path)]
-        environment = os.environ | {"DEVIN_API_KEY": KEYS[self.version]}
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        try:
-            said, _ = process.communicate(timeout=killed_after)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            said, _ = process.communicate()
-        return process.returncode, said
 
     def _read(self) -> None:
         """Whatever has been killed, what is published is whole."""

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 # a server that answers fast shows its limit meanwhile, one that is slow is not kept waiting
 CAREFUL_SECONDS = 0.3
 CAREFUL_IN_FLIGHT = 2
+PATIENCE_SECONDS = 120.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 20.0
 # slower than that is left to the pauses: a server may also refuse at random
@@ -57,6 +58,7 @@ class Brake:
         self._next = 0.0
         self._pause = 0.0
         self._slowed_at = 0.0
+        self._refused_since: float | None = None
         self._calm = 0
         self._answers: deque[float] = deque()
 
@@ -64,7 +66,8 @@ class Brake:
     async def turn(self, deadline: float) -> AsyncIterator[float]:
         """Where a request belongs: entered when it may start, which is then.
 
-        Raises TimeoutError if that is later than the deadline.
+        Raises TimeoutError if that is later than the deadline, or if all were refused for as long
+        as anybody has patience.
         """
         async with self._line:
             await self._wait(deadline)
@@ -83,6 +86,8 @@ class Brake:
         """A request that started then was one too many (429)."""
         if started < self._slowed_at:
             return  # of the same burst, and slowed down for already
+        if self._refused_since is None:
+            self._refused_since = started
         self._slow_down()
         self.pull(self._pause)
 
@@ -96,6 +101,7 @@ class Brake:
         while self._answers[0] <= now - 1:
             self._answers.popleft()
         self._pause = 0.0
+        self._refused_since = None
 
     async def _wait(self, deadline: float) -> None:
         now = self._clock.now()
@@ -106,8 +112,8 @@ class Brake:
             await self._freed.wait()
             now = self._clock.now()
         while (start := max(self._until, self._next)) > now:
-            if start > deadline:
-                raise TimeoutError("it allows too few requests")
+            if start > min(deadline, (self._refused_since or start) + PATIENCE_SECONDS):
+                raise TimeoutError("429, it allows too few requests")
             await self._clock.sleep(start - now)
             now = self._clock.now()
         self._next = now + self._interval

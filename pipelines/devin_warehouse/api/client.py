@@ -30,11 +30,10 @@ from tenacity import (
 )
 
 from devin_warehouse import __version__
-from devin_warehouse.api.brake import Brake, Clock
+from devin_warehouse.api.brake import PATIENCE_SECONDS, Brake, Clock
 from devin_warehouse.errors import ContractBroken, KeyRefused, Misuse, NotFound, Unavailable
 
 ATTEMPTS = 8
-PATIENCE_SECONDS = 120.0
 LONGEST_BODY_BYTES = 256 * 2**20
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 RETRIED = frozenset({408, 425, 429, *range(500, 600)})
