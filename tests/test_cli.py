@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -123,13 +124,61 @@ def test_load_and_status_tell_what_was_done(run, sandbox, tmp_path):
     assert json.loads((tmp_path / "warehouse.status.json").read_text())["run"]["outcome"] == "done"
 
 
-def test_the_key_is_written_nowhere(run, sandbox, tmp_path):
-    """Not by a good run, nor by one that fails."""
-    run("load", "--base-url", sandbox[0], "--verbose")
-    run("load", "--base-url", NOBODY, "--database", "other.duckdb", "--verbose")
+LOOKED_UP = """
+import socket, sys
+from devin_warehouse.cli import main
+
+look_up = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *args, **kw: print("host", host) or look_up(host, *args, **kw)
+main()
+"""
+
+
+def test_a_load_speaks_to_the_api_alone(sandbox, tmp_path):
+    """dlt's telemetry is off, also where no configuration says so."""
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            LOOKED_UP,
+            "load",
+            "--base-url",
+            sandbox[0].replace("127.0.0.1", "localhost"),
+        ],
+        env={"DEVIN_API_KEY": "apk_user_secret123", "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    hosts = {line for line in ended.stdout.splitlines() if line.startswith("host")}
+    assert hosts == {"host b'localhost'"}
+    assert "published" in ended.stdout
+
+
+PHASES = [
+    "feed.Feed.survey", "api.client.Client._decode", "intake.explode", "intake.Intake.sort_out",
+    "merge.Merger.land", "merge.Merger.merge", "packages.record_states", "publish._copy_tables",
+    "publish._check", "publish._switch", "ledger.finish", "load.write_status",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_key_is_written_nowhere(run, sandbox, tmp_path, monkeypatch, caplog, phase):
+    """Not by a good run, nor by one that a defect ends in any phase, traceback and all."""
+    caplog.set_level(logging.DEBUG)
+
+    def fail(*_, **__):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(f"devin_warehouse.{phase}", fail)
+    code, out, err = run("load", "--base-url", sandbox[0], "--verbose")
+    assert (code, "RuntimeError: a defect" in err) == (1, True)
+    monkeypatch.undo()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) > 4
+    assert len(files) > 2
     assert not [path for path in files if b"secret123" in path.read_bytes()]
+    assert "secret123" not in out + err + caplog.text
 
 
 @pytest.mark.parametrize(

@@ -166,17 +166,24 @@ ORDER BY r.checked_at NULLS FIRST, s.updated_at, s.session_id
 LIMIT $most
 """
 ABSENT = """
-SELECT s.session_id, s.updated_at
-FROM devin.sessions AS s
+WITH hosts AS (SELECT count(DISTINCT split_part(scope, ' ', 1)) = 1 AS is_one FROM devin.load_runs),
+known AS (
+    SELECT session_id, updated_at FROM devin.sessions
+    WHERE ($is_everywhere OR org_id IN $org_ids)
+        AND ($since::TIMESTAMP IS NULL OR updated_at >= $since::TIMESTAMP)
+        AND (
+            (SELECT is_one FROM hosts)
+            OR org_id IN (SELECT org_id FROM devin.sessions SEMI JOIN met USING (session_id))
+        )
+    UNION ALL
+    SELECT DISTINCT session_id, TIMESTAMP '1970-01-02' FROM devin.rejected_records
+    ANTI JOIN devin.sessions USING (session_id)
+    WHERE $is_everywhere AND (SELECT is_one FROM hosts) AND session_id <> ''
+)
+SELECT session_id, updated_at FROM known
 ANTI JOIN met USING (session_id)
 ANTI JOIN devin.deleted_sessions USING (session_id)
-WHERE ($is_everywhere OR s.org_id IN $org_ids)
-    AND ($since::TIMESTAMP IS NULL OR s.updated_at >= $since::TIMESTAMP)
-    AND (
-        (SELECT count(DISTINCT split_part(scope, ' ', 1)) FROM devin.load_runs) = 1
-        OR s.org_id IN (SELECT DISTINCT org_id FROM devin.sessions SEMI JOIN met USING (session_id))
-    )
-ORDER BY s.updated_at
+ORDER BY updated_at, session_id
 """
 
 
@@ -306,7 +313,8 @@ def absent(
 ) -> list[str]:
     """Sessions of the scope that this run has not met, though it read everything from `since` on.
 
-    Where the warehouse is loaded from several hosts, only those of organizations that were met.
+    Those that could never be read are among them. Where the warehouse is loaded from several hosts,
+    only sessions of organizations that were met.
     """
     values = _of(filters) | {"since": since and naive(since)}
     return [session.session_id for session in _found(connection, ABSENT, values)]

@@ -7,6 +7,7 @@ WarehouseError                  1  a defect of ours
 │   ├── Unavailable             4  no answer within the retry budget
 │   ├── NotFound                5  404 by id; handled by whoever asked
 │   └── ContractBroken          5  an answer that is not what the API's pages promise
+│       ├── NotAccepted         5  a request that the API calls invalid
 │       └── NotProven           5  a window that could not be read completely
 ├── Locked                      6  another process writes this warehouse
 ├── CheckFailed                 7  a check of severity error found rows
@@ -72,6 +73,10 @@ class NotFound(ApiError):
 
 class ContractBroken(ApiError):
     """An answer that the API's documentation rules out."""
+
+
+class NotAccepted(ContractBroken):
+    """400, 405, 422 and the like: a request that the API calls invalid."""
 
 
 class NotProven(ContractBroken):

@@ -17,7 +17,7 @@ import duckdb
 import pendulum
 
 from devin_warehouse import bookkeeping, ledger
-from devin_warehouse.errors import ApiError, ContractBroken, KeyRefused, Misuse, Refused
+from devin_warehouse.errors import ApiError, KeyRefused, Misuse, NotAccepted, Refused
 from devin_warehouse.events import Due, Event
 from devin_warehouse.feed import Feed, open_feed
 from devin_warehouse.history import record_states
@@ -162,7 +162,7 @@ class _Loading:
     def _survey(self) -> tuple[int | None, datetime]:
         try:
             return self._feed.survey()
-        except ContractBroken as error:
+        except NotAccepted as error:
             if self._filters.is_narrowed:
                 raise Misuse(f"The API does not take a filter of this load: {error}") from error
             raise

@@ -17,6 +17,7 @@ from datetime import datetime
 import dlt
 import duckdb
 import pyarrow as pa
+from dlt.common.runtime.telemetry import stop_telemetry
 
 from devin_warehouse.bookkeeping import CONTENT_HASHES, note_changes, owe_insights
 from devin_warehouse.history import record_pull_request_states, record_states
@@ -87,6 +88,8 @@ class Merger:
         scope: str,
     ) -> None:
         os.environ.update(DLT_SETTINGS)
+        # whoever asked dlt for its configuration before has started it
+        stop_telemetry()
         self._connection = connection
         self._kinds = kinds
         self._scope = scope

@@ -6,6 +6,7 @@ a package brings before it is merged. Storage is pinned so that DuckDB 1.5 can o
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from devin_warehouse import __version__
-from devin_warehouse.bookkeeping import BOOKKEEPING, OWE_WHAT_IS_NOT_THERE
+from devin_warehouse.bookkeeping import BOOKKEEPING, OWE_WHAT_IS_NOT_THERE, note_change
 from devin_warehouse.errors import Locked, Misuse, OutOfResources, WarehouseError
 from devin_warehouse.layout import Layout, local_resources
 from devin_warehouse.tables import BY_NAME, CONTRACT_VERSION, SCHEMA, TABLES, Table
@@ -33,6 +34,8 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "preserve_insertion_order": False,
 }
 
+log = logging.getLogger(__name__)
+
 
 @contextmanager
 def open_work_file(layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -46,7 +49,12 @@ def open_work_file(layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         connection.execute("SET TimeZone = 'UTC'")
         _check_contract(connection, layout.work_file, "work.bookkeeping.publication")
-        create_tables(connection, "work")
+        if create_tables(connection, "work"):
+            log.warning(
+                "%s is of an older version, and got what was missing; `load --full-refresh` fills "
+                "it for sessions that do not change any more.",
+                layout.work_file,
+            )
         _adopt_history(connection, layout)
         yield connection
     finally:
@@ -109,18 +117,33 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def create_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
-    """Make the tables, and columns of older ones, that are not there yet."""
+def create_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> bool:
+    """Make the tables, and columns of older ones, that are not there yet.
+
+    Whether an older file got some: then what is read from now on is merged though it be unchanged.
+    """
     known = _columns(connection, catalog)
+    missing: list[str] = []
     for schema, table in _all_tables():
         name = f"{catalog}.{schema}.{table.name}"
         if (schema, table.name) not in known:
+            missing.append(name)
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {catalog}.{schema}")
             connection.execute(f"CREATE TABLE {name} ({ddl(table)})")
             continue
         for column in table.columns:
             if column.name not in known[schema, table.name]:
+                missing.append(f"{name}.{column.name}")
                 connection.execute(f"ALTER TABLE {name} ADD COLUMN {column.name} {column.type}")
+    _describe(connection, catalog)
+    is_older = bool(known) and any(name.startswith(f"{catalog}.{SCHEMA}.") for name in missing)
+    if is_older:
+        connection.execute(f"DELETE FROM {catalog}.bookkeeping.content_hashes")
+        note_change(connection)
+    return is_older
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
     publication = f"{catalog}.bookkeeping.publication"
     connection.execute(
         f"INSERT INTO {publication} (data_version) SELECT 0 WHERE NOT EXISTS (FROM {publication})"

@@ -31,7 +31,14 @@ from tenacity import (
 
 from devin_warehouse import __version__
 from devin_warehouse.api.brake import PATIENCE_SECONDS, Brake, Clock
-from devin_warehouse.errors import ContractBroken, KeyRefused, Misuse, NotFound, Unavailable
+from devin_warehouse.errors import (
+    ContractBroken,
+    KeyRefused,
+    Misuse,
+    NotAccepted,
+    NotFound,
+    Unavailable,
+)
 
 ATTEMPTS = 8
 LONGEST_BODY_BYTES = 256 * 2**20
@@ -162,8 +169,8 @@ class Client:
         status, said = response.status_code, _detail(body).replace(key, "***")
         if status in RETRIED:
             self._heed(response)
-            kind = _OneTooMany if status == 429 else _TryAgain
-            return kind(f"{status} {said}".strip())
+            again = _OneTooMany if status == 429 else _TryAgain
+            return again(f"{status} {said}".strip())
         if status in (401, 403):
             version = path.strip("/").partition("/")[0]
             return KeyRefused(
@@ -177,7 +184,8 @@ class Client:
                 f"GET {path}: the API redirects to {_host(response) or 'another address'}; the key "
                 "is not sent there. Set --base-url to the API's own address."
             )
-        return ContractBroken(f"GET {path}: the API answered {status} {said}".rstrip())
+        kind = NotAccepted if 400 <= status < 500 else ContractBroken
+        return kind(f"GET {path}: the API answered {status} {said}".rstrip())
 
     def _heed(self, response: httpx.Response) -> None:
         """Make all requests pause for as long as Retry-After says, in seconds or as a date."""
