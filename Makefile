@@ -39,8 +39,11 @@ tests/clients/node_modules/installed: tests/clients/package.json tests/clients/p
 	npm ci --prefix tests/clients --no-audit --no-fund --loglevel=error
 	@touch $@
 
-soak: setup ## Kill 200 loads at random instants, and compare what is there in the end with the API
+soak: setup ## Kill 200 loads, fill up disks, live through a year and through 300 histories; takes an hour
 	$(BIN)/python -m tests.soak.kills
+	$(BIN)/python -m tests.soak.full_disk
+	$(BIN)/python -m tests.soak.year
+	$(BIN)/python -m tests.test_any_history 300
 
 audit: .venv-audit/installed ## Look for published vulnerabilities of the tested versions; asks a service on the internet
 	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt

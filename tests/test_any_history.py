@@ -7,6 +7,7 @@ that keeps state. `python -m tests.test_any_history 500` tries 500 others, each 
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sys
 import tempfile
@@ -305,6 +306,8 @@ def tried(examples: int, version: st.SearchStrategy[str], **options: Any) -> Non
     limits(given(**HISTORIES | {"version": version})(happen))()
 
 
+# a killed dlt leaves contexts and files to the garbage collector
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("version", ["v2", "v3"])
 def test_any_history_ends_in_the_truth(version):
     """A full refresh in the end brings all of it.
@@ -313,7 +316,9 @@ def test_any_history_ends_in_the_truth(version):
     `updated_at` moving where no re-check is due, and what was hidden when its time was read.
     """
     tried(EXAMPLES, st.just(version), derandomize=True)
+    gc.collect()
 
 
 if __name__ == "__main__":
     tried(int(sys.argv[1]), HISTORIES["version"], phases=[Phase.generate])
+    print(f"{sys.argv[1]} histories, each ended in the truth")

@@ -191,9 +191,9 @@ class _Batch:
             "position": positions,
             "usage": labels,
         }
-        path = table.lists[0][1]
         if table.holds_objects:
-            elements = self._checked(elements, OBJECT, places, f"{path}[]", nullable=False)
+            within = _elements_of(table)
+            elements = self._checked(elements, OBJECT, places, within, nullable=False)
             own["extra"] = self._element_extras(table, elements, places)
         return [
             pa.array(own[column.name], ARROW_TYPES[column.type])
@@ -205,12 +205,12 @@ class _Batch:
     def _element_array(
         self, table: Table, column: Column, elements: Sequence[Any], places: Sequence[int]
     ) -> pa.Array:
-        path = f"{table.lists[0][1]}[]"
+        within = _elements_of(table)
         if not table.holds_objects:
-            texts = self._checked(elements, EXPECTED[Type.TEXT], places, path, nullable=False)
+            texts = self._checked(elements, EXPECTED[Type.TEXT], places, within, nullable=False)
             return self._array(column, [texts], places)
         spellings = [[e.get(key) if e else None for e in elements] for key in column.paths]
-        return self._array(column, spellings, places, path)
+        return self._array(column, spellings, places, within)
 
     def _array(
         self,
@@ -322,7 +322,7 @@ class _Batch:
     ) -> list[str | None]:
         known = {path for column in table.columns for path in column.paths}
         twice = [column for column in table.columns if column.or_at]
-        where = f"{table.lists[0][1]}[]"
+        where = _elements_of(table)
         extras: list[Payload | None] = []
         for element in elements:
             extra = {}
@@ -337,6 +337,11 @@ class _Batch:
         unknown = {key: value for key, value in found.items() if key not in known}
         self.drift.update(f"{where}.{key}" for key in unknown)
         return unknown
+
+
+def _elements_of(table: Table) -> str:
+    """How the elements of a table's lists are called in reasons and counts."""
+    return " or ".join(f"{path}[]" for _, path in table.lists)
 
 
 def _other_spelling(column: Column, element: Payload) -> Payload:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -26,7 +26,7 @@ from devin_warehouse.locks import one_writer
 from devin_warehouse.lookup import IDS_A_REQUEST
 from devin_warehouse.packages import Packages, Progress
 from devin_warehouse.plan import Order
-from devin_warehouse.process import files_for_their_owner, stop_signals
+from devin_warehouse.process import Stop, files_for_their_owner, stop_signals
 from devin_warehouse.publish import publish
 from devin_warehouse.redacted import STORED, bring_under, is_unpublished, note_policy, policy_of
 from devin_warehouse.redaction import Redactor, made_key
@@ -72,42 +72,24 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
     Raises a WarehouseError's kind for everything that ends it early; the ledger says so too.
     """
     order.layout.make_folder()
-    scope = order.connection.scope
     with (
         files_for_their_owner(),
         one_writer(order.layout, order.wait_seconds),
         database_errors(),
-        _redacted(order) as redactor,
-        open_work_file(order.layout) as connection,
-        stop_signals() as stop,
     ):
-        ledger.check_version(connection, scope)
-        run = ledger.Run(scope, order.connection.version, order.mode)
-        before = ledger.start(connection, run)
-        try:
-            with database_errors(), open_feed(order.connection, stop.check) as feed:
-                packages = Packages(connection, order.layout, run, feed, stop, report)
-                packages.intake.redactor = redactor
-                return _Loading(order, connection, run, feed, packages).run(before)
-        except BaseException as error:
-            # on a full disk this fails too; then the next run says that this one was killed
-            with suppress(duckdb.Error):
-                ledger.fail(connection, run, error)
-            raise
-        finally:
-            write_status(order.layout, connection)
+        redactor = _redactor(order)
+        with open_work_file(order.layout) as connection, stop_signals() as stop:
+            return _recorded(order, connection, redactor, stop, report)
 
 
-@contextmanager
-def _redacted(order: Order) -> Iterator[Redactor]:
+def _redactor(order: Order) -> Redactor:
     """The order's redactor, once what is stored is as its policy wants it.
 
     Raises Misuse if the policy has changed and the order does not read everything.
     """
     layout, policy = order.layout, order.policy
     if not policy.rules and not layout.redaction_key_file.exists():
-        yield Redactor()
-        return
+        return Redactor()
     redactor = Redactor(policy, made_key(layout.redaction_key_file))
     with open_work_file(layout) as connection:
         if not order.moves_watermark and policy_of(connection, STORED) != str(policy):
@@ -119,7 +101,33 @@ def _redacted(order: Order) -> Iterator[Redactor]:
     if is_rewritten or is_unfinished:
         compact(layout)
         shutil.rmtree(layout.dlt_folder, ignore_errors=True)
-    yield redactor
+    return redactor
+
+
+def _recorded(
+    order: Order,
+    connection: duckdb.DuckDBPyConnection,
+    redactor: Redactor,
+    stop: Stop,
+    report: Callable[[Progress], None],
+) -> Summary:
+    """Do the run, with its row in the ledger from before its first request to its end."""
+    scope = order.connection.scope
+    ledger.check_version(connection, scope)
+    run = ledger.Run(scope, order.connection.version, order.mode)
+    before = ledger.start(connection, run)
+    try:
+        with database_errors(), open_feed(order.connection, stop.check) as feed:
+            packages = Packages(connection, order.layout, run, feed, stop, report)
+            packages.intake.redactor = redactor
+            return _Loading(order, connection, run, feed, packages).run(before)
+    except BaseException as error:
+        # on a full disk this fails too; then the next run says that this one was killed
+        with suppress(duckdb.Error):
+            ledger.fail(connection, run, error)
+        raise
+    finally:
+        write_status(order.layout, connection)
 
 
 class _Loading:
