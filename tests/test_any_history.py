@@ -321,4 +321,4 @@ def test_any_history_ends_in_the_truth(version):
 
 if __name__ == "__main__":
     tried(int(sys.argv[1]), HISTORIES["version"], phases=[Phase.generate])
-    print(f"{sys.argv[1]} histories, each ended in the truth")
+    sys.stdout.write(f"{sys.argv[1]} histories, each ended in the truth\n")

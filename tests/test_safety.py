@@ -268,7 +268,7 @@ def test_a_second_load_names_the_first(warehouse):
 
 
 def test_a_reader_of_the_work_file_is_named(warehouse, tmp_path):
-    """A process that holds the loader's own file: exit 6, nothing touched."""
+    """A process that holds the loader's own file: exit 6, nothing touched; or the load waits."""
     warehouse.load()
     script = (
         "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); "
@@ -285,8 +285,10 @@ def test_a_reader_of_the_work_file_is_named(warehouse, tmp_path):
         reader.stdout.readline()
         with pytest.raises(Locked, match=str(reader.pid)):
             warehouse.load()
-        reader.communicate("")
-    warehouse.load()
+        leaving = threading.Timer(0.5, reader.communicate, [""])
+        leaving.start()
+        warehouse.load(wait_seconds=60)
+        leaving.join()
 
 
 @pytest.mark.parametrize(

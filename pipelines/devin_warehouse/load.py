@@ -78,7 +78,10 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
         database_errors(),
     ):
         redactor = _redactor(order)
-        with open_work_file(order.layout) as connection, stop_signals() as stop:
+        with (
+            open_work_file(order.layout, order.wait_seconds) as connection,
+            stop_signals() as stop,
+        ):
             return _recorded(order, connection, redactor, stop, report)
 
 
@@ -91,7 +94,7 @@ def _redactor(order: Order) -> Redactor:
     if not policy.rules and not layout.redaction_key_file.exists():
         return Redactor()
     redactor = Redactor(policy, made_key(layout.redaction_key_file))
-    with open_work_file(layout) as connection:
+    with open_work_file(layout, order.wait_seconds) as connection:
         if not order.moves_watermark and policy_of(connection, STORED) != str(policy):
             raise Misuse("The redaction policy has changed: run `load` alone first, to apply it.")
         ledger.check_version(connection, order.connection.scope)

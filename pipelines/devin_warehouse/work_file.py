@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from devin_warehouse import __version__
 from devin_warehouse.bookkeeping import BOOKKEEPING, OWE_WHAT_IS_NOT_THERE, note_change
@@ -38,14 +39,21 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def open_work_file(layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_work_file(layout: Layout, wait_seconds: float = 0) -> Iterator[duckdb.DuckDBPyConnection]:
     """The work file, opened read-write; made, or seeded from the published file, if there is none.
 
-    Raises Locked if a reader holds it, Misuse if the published file is not ours.
+    Raises Locked if a reader holds it for longer than that, Misuse if the published file is not
+    ours.
     """
     if not layout.work_file.exists():
         _make(layout)
-    connection = _connect(layout)
+    patiently = Retrying(
+        retry=retry_if_exception_type(Locked),
+        stop=stop_after_delay(wait_seconds),
+        wait=wait_fixed(0.2),
+        reraise=True,
+    )
+    connection = patiently(_connect, layout)
     try:
         connection.execute("SET TimeZone = 'UTC'")
         _check_contract(connection, layout.work_file, "work.bookkeeping.publication")

@@ -124,6 +124,9 @@ def full_analysis(extra: dict[str, Any] | None = None) -> Analysis:
     )
 
 
+CONTROLS = "tab\t return\r bell\x07 '); DROP TABLE sessions; --"
+
+
 def awkward_sessions() -> Iterator[dict[str, Any]]:
     """What is particular about each awkward session, as arguments of `World.add`."""
     yield from _awkward_texts()
@@ -192,6 +195,15 @@ def _awkward_shapes() -> Iterator[dict[str, Any]]:
 
 
 def _awkward_ids() -> Iterator[dict[str, Any]]:
-    for session_id in ("it's", 'say "hi"', "a/b", "../up", "a|b", "per%20cent", "Ünï & ?#;"):
+    for session_id in (
+        "it's",
+        'say "hi"',
+        "a/b",
+        "../up",
+        "a|b",
+        "per%20cent",
+        "Ünï & ?#;",
+        CONTROLS,
+    ):
         yield {"session_id": f"awkward {session_id}", "title": f"its id is {session_id}"}
     yield {"session_id": "..", "title": "its id is two dots"}
