@@ -7,6 +7,7 @@ requests are allowed nor in which time. So none is assumed; what gets answered t
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -58,16 +59,20 @@ class Brake:
         self._next = 0.0
         self._pause = 0.0
         self._slowed_at = 0.0
-        self._refused_since: float | None = None
+        self._refused_since = math.inf
         self._calm = 0
         self._answers: deque[float] = deque()
+
+    @property
+    def refused_since(self) -> float:
+        """Since when nothing has been answered but 429; infinity if something was."""
+        return self._refused_since
 
     @asynccontextmanager
     async def turn(self, deadline: float) -> AsyncIterator[float]:
         """Where a request belongs: entered when it may start, which is then.
 
-        Raises TimeoutError if that is later than the deadline, or if all were refused for as long
-        as anybody has patience.
+        Raises TimeoutError if that is later than the deadline.
         """
         async with self._line:
             await self._wait(deadline)
@@ -86,8 +91,7 @@ class Brake:
         """A request that started then was one too many (429)."""
         if started < self._slowed_at:
             return  # of the same burst, and slowed down for already
-        if self._refused_since is None:
-            self._refused_since = started
+        self._refused_since = min(self._refused_since, started)
         self._slow_down()
         self.pull(self._pause)
 
@@ -101,7 +105,7 @@ class Brake:
         while self._answers[0] <= now - 1:
             self._answers.popleft()
         self._pause = 0.0
-        self._refused_since = None
+        self._refused_since = math.inf
 
     async def _wait(self, deadline: float) -> None:
         now = self._clock.now()
@@ -112,7 +116,7 @@ class Brake:
             await self._freed.wait()
             now = self._clock.now()
         while (start := max(self._until, self._next)) > now:
-            if start > min(deadline, (self._refused_since or start) + PATIENCE_SECONDS):
+            if start > deadline:
                 raise TimeoutError("429, it allows too few requests")
             await self._clock.sleep(start - now)
             now = self._clock.now()

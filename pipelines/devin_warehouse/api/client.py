@@ -73,7 +73,7 @@ class _TryAgain(Exception):
 
 
 class _OneTooMany(_TryAgain):
-    """A 429: only time bounds how often it is tried again, since the brake sees to the rest."""
+    """A 429: where patience is asked for, only time bounds how often it is tried again."""
 
 
 @dataclass
@@ -83,11 +83,12 @@ class _Budget:
     clock: Clock
     attempts: int
     deadline: float
+    is_patient: bool
 
     def is_spent(self, state: RetryCallState) -> bool:
         """Whether the failure that has just been seen is the last one."""
         failure = state.outcome.exception() if state.outcome else None
-        self.attempts -= not isinstance(failure, _OneTooMany)
+        self.attempts -= not (self.is_patient and isinstance(failure, _OneTooMany))
         return self.attempts <= 0 or self.clock.now() >= self.deadline
 
 
@@ -104,14 +105,17 @@ class Client:
         self._brake = Brake(self.clock)
 
     async def get(
-        self, path: str, params: Params | None = None, *, attempts: int = ATTEMPTS
+        self, path: str, params: Params | None = None, *, attempts: int | None = None
     ) -> Any:  # noqa: ANN401
         """The JSON body of a 200 answer.
+
+        `attempts` are for what a run can do without for now: then a 429 counts as one, and nobody
+        waits any longer once nothing else has been answered for two minutes.
 
         Raises KeyRefused, NotFound, ContractBroken (any other refusal, a redirect, a body that is
         too large or too deep), or Unavailable when attempts or time run out.
         """
-        budget = _Budget(self.clock, attempts, self.clock.now() + PATIENCE_SECONDS)
+        budget = self._budget(attempts)
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_TryAgain),
             stop=budget.is_spent,
@@ -129,6 +133,13 @@ class Client:
                 f"The API at {self.http.base_url} gave no usable answer: {failure}. "
                 "What was committed stays; the next run goes on from there."
             ) from failure.__cause__
+
+    def _budget(self, attempts: int | None) -> _Budget:
+        now = self.clock.now()
+        if attempts is None:
+            return _Budget(self.clock, ATTEMPTS, now + PATIENCE_SECONDS, is_patient=True)
+        since = min(now, self._brake.refused_since)
+        return _Budget(self.clock, attempts, since + PATIENCE_SECONDS, is_patient=False)
 
     async def _attempt(self, path: str, params: Params | None, deadline: float) -> Any:  # noqa: ANN401
         async with self._brake.turn(deadline) as started:
