@@ -34,7 +34,7 @@ from devin_warehouse.sandbox.awkward import WRONG_VALUES, WRONG_VALUES_V3
 from devin_warehouse.sandbox.changes import ApiVersion
 from tests.conftest import HOUR, NOW, Warehouse
 
-EXAMPLES = 4
+EXAMPLES = 2
 DAY = 24 * HOUR
 # a re-check is due after a 12th of the age up to which sessions are asked for again, at the latest
 YOUNG, LATE = 35 * DAY, 3 * DAY
