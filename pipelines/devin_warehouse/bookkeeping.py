@@ -62,7 +62,15 @@ PUBLICATION = Table(
         Column("contract_version", Type.TEXT, "Of the tables in this file."),
         Column("sql_fingerprint", Type.TEXT, "Of its views and checks: other SQL, another value."),
         Column("warnings", Type.JSON, "What its checks of severity warn found: a list of texts."),
+        Column("written_bytes", Type.BIGINT, "Size of the last copy that was written anew."),
+        Column("modified_ns", Type.BIGINT, "When the published copy's file was modified."),
     ),
+)
+UNPUBLISHED = Table(
+    "unpublished",
+    ("session_id",),
+    "Sessions with rows that have been merged since the last publication.",
+    (Column("session_id", Type.TEXT, "The session."),),
 )
 REDACTIONS = Table(
     "redactions",
@@ -73,7 +81,7 @@ REDACTIONS = Table(
         Column("policy", Type.TEXT, "Its rules."),
     ),
 )
-BOOKKEEPING = (CONTENT_HASHES, INSIGHTS_OWED, RECHECKS, PUBLICATION, REDACTIONS)
+BOOKKEEPING = (CONTENT_HASHES, INSIGHTS_OWED, RECHECKS, PUBLICATION, UNPUBLISHED, REDACTIONS)
 
 UNSETTLED_FOR = timedelta(days=35)
 SHORTEST_INTERVAL = timedelta(minutes=5)
@@ -91,6 +99,11 @@ INSERT INTO bookkeeping.rechecks
 SELECT DISTINCT session_id, $now::TIMESTAMP, $now::TIMESTAMP
 FROM landing.content_hashes JOIN devin.sessions USING (session_id)
 WHERE created_at > $now::TIMESTAMP - to_days($days)
+"""
+NOTE_UNPUBLISHED = """
+INSERT INTO bookkeeping.unpublished
+SELECT DISTINCT session_id FROM landing.content_hashes
+ANTI JOIN bookkeeping.unpublished USING (session_id)
 """
 OWE_WHAT_IS_NOT_THERE = """
 INSERT INTO work.bookkeeping.insights_owed
@@ -306,6 +319,7 @@ def note_changes(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
         "WHERE session_id IN (SELECT session_id FROM landing.content_hashes)"
     )
     connection.execute(NOTE_CHANGES, {"now": naive(now), "days": UNSETTLED_FOR.days})
+    connection.execute(NOTE_UNPUBLISHED)
 
 
 def absent(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,17 +21,20 @@ import pendulum
 
 from devin_warehouse import __version__
 from devin_warehouse.checks import run_checks
+from devin_warehouse.copying import INFO, NotACopy, bring_up_to_date, write_anew
 from devin_warehouse.errors import CheckFailed, Misuse
 from devin_warehouse.layout import Layout, local_resources
 from devin_warehouse.ledger import Run, naive, remark
 from devin_warehouse.sql_files import Sql
-from devin_warehouse.tables import CONTRACT_VERSION, SCHEMA, TABLES
-from devin_warehouse.views import comment, create_views
-from devin_warehouse.work_file import database_errors, ddl, quoted, transaction
+from devin_warehouse.tables import CONTRACT_VERSION, SCHEMA
+from devin_warehouse.work_file import database_errors, quoted, transaction
 
 STORAGE_VERSION = "v1.2.0"
 MODE = 0o444
 LEDGER_AGE = pendulum.duration(hours=1)
+# beyond these, writing anew is quicker, or worth its time
+LARGEST_CHANGE = 0.2
+LARGEST_GROWTH = 2.0
 
 
 @contextmanager
@@ -67,11 +71,19 @@ def publish(
     if not _is_due(connection, layout, now, sql.fingerprint):
         return Publication()
     before = layout.target if _is_kept(connection) else None
+    base = _base(connection, layout, run, sql)
     target = _next_target(layout)
     _claim(layout, target)
     try:
         with local_resources(), database_errors():
-            warnings = _write_copy(connection, target, now, run, sql)
+            try:
+                warnings = _write_copy(connection, base, target, now, run, sql)
+            except NotACopy:
+                if base is None:
+                    raise
+                base = None
+                _remove(target)
+                warnings = _write_copy(connection, base, target, now, run, sql)
             _make_durable(target)
             _switch(layout, target)
     except BaseException:
@@ -79,11 +91,18 @@ def publish(
         raise
     for warning in warnings:
         remark(connection, run, warning)
-    connection.execute(
-        "UPDATE bookkeeping.publication SET published_version = data_version, published_at = ?, "
-        "target = ?, software_version = ?, sql_fingerprint = ?, warnings = ?",
-        [naive(now), target.name, __version__, sql.fingerprint, json.dumps(warnings)],
-    )
+    written = target.stat()
+    with transaction(connection):
+        connection.execute(
+            "UPDATE bookkeeping.publication SET published_version = data_version, "
+            "published_at = ?, target = ?, software_version = ?, sql_fingerprint = ?, "
+            "warnings = ?, written_bytes = if(?, written_bytes, ?), modified_ns = ?",
+            [
+                *(naive(now), target.name, __version__, sql.fingerprint, json.dumps(warnings)),
+                *(base is not None, written.st_size, written.st_mtime_ns),
+            ],
+        )
+        connection.execute("DELETE FROM bookkeeping.unpublished")
     _remove_others(layout, {before, target.name})
     return Publication(is_new=True, warnings=tuple(warnings))
 
@@ -124,26 +143,54 @@ def _next_target(layout: Layout) -> Path:
         number += 1
 
 
+def _base(connection: duckdb.DuckDBPyConnection, layout: Layout, run: Run, sql: Sql) -> Path | None:
+    """The copy that the next one can be made from; None if that is to be written anew.
+
+    So it is at each full refresh, after other SQL or software, where most has changed or the last
+    copy has grown too much, and where somebody else may have written to it.
+    """
+    row = connection.execute(
+        "SELECT target, written_bytes, modified_ns, "
+        "(SELECT count(*) FROM bookkeeping.unpublished), (SELECT count(*) FROM devin.sessions) "
+        "FROM bookkeeping.publication WHERE published_version IS NOT NULL AND target = ? "
+        "AND sql_fingerprint = ? AND software_version = ?",
+        [layout.target, sql.fingerprint, __version__],
+    ).fetchone()
+    if run.mode == "full" or row is None:
+        return None
+    target, written_bytes, modified_ns, changed, sessions = row
+    base = layout.database.with_name(target)
+    if not base.exists() or not written_bytes or changed > LARGEST_CHANGE * sessions:
+        return None
+    found = base.stat()
+    is_small = found.st_size <= LARGEST_GROWTH * written_bytes
+    return base if is_small and found.st_mtime_ns == modified_ns else None
+
+
 def _write_copy(
     connection: duckdb.DuckDBPyConnection,
+    base: Path | None,
     target: Path,
     now: datetime,
     run: Run,
     sql: Sql,
 ) -> list[str]:
     """Write the copy whole, or not at all; what its checks of severity warn found."""
-    connection.execute(
-        f"ATTACH {quoted(target)} AS published (STORAGE_VERSION {quoted(STORAGE_VERSION)})"
-    )
+    if base:
+        shutil.copyfile(base, target)
+        connection.execute(f"ATTACH {quoted(target)} AS published")
+    else:
+        connection.execute(
+            f"ATTACH {quoted(target)} AS published (STORAGE_VERSION {quoted(STORAGE_VERSION)})"
+        )
     try:
         connection.execute("USE published")
         with transaction(connection):
-            _copy_tables(connection)
+            (bring_up_to_date if base else write_anew)(connection, sql)
             connection.execute(
-                f"INSERT INTO {SCHEMA}.warehouse_info VALUES (?, ?, ?)",
+                f"INSERT INTO {SCHEMA}.{INFO} VALUES (?, ?, ?)",
                 [CONTRACT_VERSION, __version__, naive(now)],
             )
-            create_views(connection, sql.views)
             warnings = _check(connection, sql)
             for warning in warnings:
                 remark(connection, run, warning)
@@ -151,28 +198,6 @@ def _write_copy(
         connection.execute("USE work")
         connection.execute("DETACH published")
     return warnings
-
-
-def _copy_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute(f"CREATE SCHEMA {SCHEMA}")
-    for table in TABLES:
-        _copy_table(connection, table.name, ddl(table))
-        comment(connection, "TABLE", f"{SCHEMA}.{table.name}", table.description)
-        for column in table.columns:
-            name = f"{SCHEMA}.{table.name}.{column.name}"
-            comment(connection, "COLUMN", name, column.description)
-
-
-def _copy_table(connection: duckdb.DuckDBPyConnection, name: str, columns: str) -> None:
-    """Copy a table and prove it: as many rows as in the work file."""
-    connection.execute(f"CREATE TABLE {SCHEMA}.{name} ({columns})")
-    connection.execute(f"INSERT INTO {SCHEMA}.{name} BY NAME FROM work.{SCHEMA}.{name}")
-    counts = connection.execute(
-        f"SELECT (SELECT count(*) FROM {SCHEMA}.{name}), "
-        f"(SELECT count(*) FROM work.{SCHEMA}.{name})"
-    ).fetchall()[0]
-    if counts[0] != counts[1]:
-        raise CheckFailed(f"{name}: {counts[1]} rows in the work file, {counts[0]} in the copy.")
 
 
 def _check(connection: duckdb.DuckDBPyConnection, sql: Sql) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import duckdb
 
@@ -37,13 +38,22 @@ def create_views(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]
     )
     comment(connection, "TABLE", DICTIONARY, "What analytics.metric_dictionary shows.")
     for view in views:
-        try:
+        with _blamed(view):
             _create(connection, view)
-        except duckdb.OperationalError:
-            raise
-        except duckdb.Error as error:
-            raise Misuse(f"{located(view, error)}; nothing was published.") from error
     _document(connection, views)
+
+
+def refill_views(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]) -> None:
+    """Compute anew what is stored of views that were created with the same SQL.
+
+    Raises Misuse, with file and line, for one that fails on the data.
+    """
+    for view in views:
+        if view.is_stored:
+            with _blamed(view):
+                connection.execute(f"DELETE FROM {_table_of(view)}")
+                # as in _create
+                connection.execute(f"INSERT INTO {_table_of(view)} {view.text}")
 
 
 def rehearse(views: Sequence[SqlFile]) -> None:
@@ -60,16 +70,31 @@ def comment(connection: duckdb.DuckDBPyConnection, kind: str, name: str, text: s
     connection.execute(f"COMMENT ON {kind} {name} IS {quoted(text)}")
 
 
+@contextmanager
+def _blamed(view: SqlFile) -> Iterator[None]:
+    """What DuckDB cannot make of a view is its author's to mend; a full disk is not."""
+    try:
+        yield
+    except duckdb.OperationalError:
+        raise
+    except duckdb.Error as error:
+        raise Misuse(f"{located(view, error)}; nothing was published.") from error
+
+
+def _table_of(view: SqlFile) -> str:
+    """Where the rows of a stored view are kept."""
+    return view.full_name if view.schema == PREPARED else f'{PREPARED}."{view.schema}_{view.name}"'
+
+
 def _create(connection: duckdb.DuckDBPyConnection, view: SqlFile) -> None:
     # the text begins on the statement's first line, so that DuckDB counts the file's lines
     if not view.is_stored:
         connection.execute(f"CREATE VIEW {view.full_name} AS {view.text}")
         return
-    is_view = view.schema != PREPARED
-    table = f'{PREPARED}."{view.schema}_{view.name}"' if is_view else view.full_name
+    table = _table_of(view)
     connection.execute(f"CREATE TABLE {table} AS {view.text}")
     comment(connection, "TABLE", table, view.grain)
-    if is_view:
+    if table != view.full_name:
         connection.execute(f"CREATE VIEW {view.full_name} AS SELECT * FROM {table}")
 
 

@@ -147,6 +147,7 @@ def create_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> bool:
     is_older = bool(known) and any(name.startswith(f"{catalog}.{SCHEMA}.") for name in missing)
     if is_older:
         connection.execute(f"DELETE FROM {catalog}.bookkeeping.content_hashes")
+        connection.execute(f"UPDATE {catalog}.bookkeeping.publication SET written_bytes = NULL")
         note_change(connection)
     return is_older
 

@@ -1,0 +1,87 @@
+"""The copy that is to go live: written anew, or made from the one before it and what has changed.
+
+Either way it holds what the work file holds, and proves it: as many rows in each table, with the
+same keys. Both work in an open work file to which the copy is attached as `published`, in use, in
+a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+
+from devin_warehouse.errors import CheckFailed
+from devin_warehouse.sql_files import Sql
+from devin_warehouse.tables import SCHEMA, TABLES, Table
+from devin_warehouse.views import comment, create_views, refill_views
+from devin_warehouse.work_file import ddl
+
+
+class NotACopy(CheckFailed):
+    """The copy does not hold what the work file holds."""
+
+
+# rows of these are only ever added
+HISTORY = ("session_versions", "pull_request_states")
+INFO = "warehouse_info"
+
+
+def write_anew(connection: duckdb.DuckDBPyConnection, sql: Sql) -> None:
+    """Write tables, comments and views into an empty copy.
+
+    Raises NotACopy if it is none, Misuse for a view that cannot be created.
+    """
+    connection.execute(f"CREATE SCHEMA {SCHEMA}")
+    for table in TABLES:
+        name = f"{SCHEMA}.{table.name}"
+        connection.execute(f"CREATE TABLE {name} ({ddl(table)})")
+        connection.execute(f"INSERT INTO {name} BY NAME FROM work.{name}")
+        _prove(connection, table)
+        comment(connection, "TABLE", name, table.description)
+        for column in table.columns:
+            comment(connection, "COLUMN", f"{name}.{column.name}", column.description)
+    create_views(connection, sql.views)
+
+
+def bring_up_to_date(connection: duckdb.DuckDBPyConnection, sql: Sql) -> None:
+    """Bring a copy of the last copy, made with the same SQL, up to date with the work file.
+
+    Raises NotACopy if it is none then, because something changed rows without noting it.
+    """
+    for table in TABLES:
+        for statement in _renewal(table):
+            connection.execute(statement)
+        if table.name != INFO:
+            _prove(connection, table)
+    refill_views(connection, sql.views)
+
+
+def _renewal(table: Table) -> Iterator[str]:
+    name = f"{SCHEMA}.{table.name}"
+    insert = f"INSERT INTO {name} BY NAME FROM work.{name}"
+    if table.name in HISTORY:
+        same = " AND ".join(f"old.{key} IS NOT DISTINCT FROM new.{key}" for key in table.key)
+        yield f"{insert} AS new WHERE NOT EXISTS (FROM {name} AS old WHERE {same})"
+    elif table.owner is None:
+        yield f"DELETE FROM {name}"
+        yield insert
+    else:
+        changed = "FROM work.bookkeeping.unpublished"
+        yield f"DELETE FROM {name} WHERE session_id IN ({changed})"
+        yield f"{insert} WHERE session_id IN ({changed})"
+
+
+def _prove(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    keys = ", ".join(table.key)
+    told = f"SELECT count(*), bit_xor(hash({keys})) FROM"
+    name = f"{SCHEMA}.{table.name}"
+    ours, theirs = (
+        connection.execute(f"{told} {catalog}.{name}").fetchall()[0]
+        for catalog in ("work", "published")
+    )
+    if ours != theirs:
+        raise NotACopy(
+            f"{table.name}: {ours[0]:,} rows in the work file, {theirs[0]:,} in the copy, or other "
+            "keys. Nothing was published."
+        )

@@ -1,0 +1,117 @@
+"""A copy is made from the last one and what has changed; and written anew where that is safer."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from devin_warehouse import publish
+from devin_warehouse.sql_files import Sql
+from tests.conftest import HOUR
+
+ROWS = "SELECT schema_name || '.' || table_name FROM duckdb_tables() ORDER BY 1"
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """How each copy was written."""
+    ways = []
+    for name in ("write_anew", "bring_up_to_date"):
+        write = getattr(publish, name)
+
+        def noted(*arguments, name=name, write=write):
+            ways.append(name)
+            write(*arguments)
+
+        monkeypatch.setattr(publish, name, noted)
+    return ways
+
+
+def contents(path):
+    with duckdb.connect(str(path), read_only=True) as copy:
+        tables = [name for (name,) in copy.execute(ROWS).fetchall()]
+        found = {name: copy.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
+        comments = copy.execute(
+            "SELECT schema_name, table_name, column_name, comment FROM duckdb_columns() "
+            "ORDER BY ALL"
+        ).fetchall()
+    # each copy has its own time
+    found.pop("devin.warehouse_info")
+    return {name: sorted(map(rounded, rows)) for name, rows in found.items()}, comments
+
+
+def rounded(row):
+    """A sum of floats depends on their order, which DuckDB's threads do not keep."""
+    return repr([round(value, 6) if isinstance(value, float) else value for value in row])
+
+
+@pytest.mark.parametrize("version", ["v2", "v3"])
+def test_changes_make_the_same_copy_as_writing_anew(make_warehouse, written, version):
+    """Rows, stored views and comments; in the format that 1.2 reads, and for readers only."""
+    warehouse = make_warehouse(version=version)
+    warehouse.load(sql=Sql.of())
+    for _ in range(3):
+        warehouse.world.clock.advance(HOUR)
+        warehouse.world.change(20, version)
+        warehouse.load(sql=Sql.of())
+    assert written == ["write_anew", *["bring_up_to_date"] * 3]
+    assert warehouse.differences() == []
+    assert warehouse.path.read_bytes()[12] == 65
+    assert warehouse.path.stat().st_mode & 0o777 == 0o444
+    changed = contents(warehouse.path)
+    with duckdb.connect(str(warehouse.layout.work_file)) as work:
+        work.execute("UPDATE bookkeeping.publication SET published_at = NULL, written_bytes = NULL")
+        work.execute("UPDATE bookkeeping.publication SET data_version = data_version + 1")
+        work.execute("SET TimeZone = 'UTC'")
+        run = publish.Run("none", version, "incremental")
+        assert publish.publish(work, warehouse.layout, run, Sql.of()).is_new
+    assert written[-1] == "write_anew"
+    assert contents(warehouse.path) == changed
+
+
+def spoil(warehouse, statement):
+    published = warehouse.path.resolve()
+    published.chmod(0o600)
+    with duckdb.connect(str(published)) as copy:
+        copy.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "reason", ["somebody wrote to it", "full refresh", "most has changed", "rows behind our back"]
+)
+def test_a_copy_is_written_anew_where_the_last_one_is_no_base(warehouse, written, reason):
+    """What somebody else wrote to the last copy does not reach the next one."""
+    warehouse.load()
+    count, options = 20, {}
+    match reason:
+        case "somebody wrote to it":
+            spoil(warehouse, "UPDATE devin.sessions SET title = 'mine'")
+        case "full refresh":
+            options = {"is_full": True}
+        case "most has changed":
+            count = 300
+        case "rows behind our back":
+            with duckdb.connect(str(warehouse.layout.work_file)) as work:
+                work.execute("INSERT INTO devin.session_tags SELECT 'nobody', 0, 'tag'")
+                work.execute("DELETE FROM devin.session_tags WHERE session_id <> 'nobody'")
+                work.execute("DELETE FROM devin.session_tags")
+    warehouse.world.clock.advance(HOUR)
+    warehouse.world.change(count)
+    warehouse.load(**options)
+    assert written[-1] == "write_anew"
+    if reason != "rows behind our back":
+        assert warehouse.differences() == []
+
+
+def test_a_copy_that_has_grown_is_written_anew(warehouse, written, monkeypatch):
+    """What is replaced leaves gaps; they do not add up from copy to copy."""
+    monkeypatch.setattr(publish, "LARGEST_GROWTH", 1.0)
+    warehouse.load()
+    sizes = []
+    for _ in range(4):
+        warehouse.world.clock.advance(HOUR)
+        warehouse.world.change(40)
+        warehouse.load()
+        sizes.append(warehouse.path.stat().st_size)
+    assert "write_anew" in written[1:]
+    assert max(sizes) < 2 * sizes[0]
