@@ -6,6 +6,7 @@ import duckdb
 import pytest
 
 from devin_warehouse import publish
+from devin_warehouse.ledger import Run
 from devin_warehouse.sql_files import Sql
 from tests.conftest import HOUR
 
@@ -63,7 +64,7 @@ def test_changes_make_the_same_copy_as_writing_anew(make_warehouse, written, ver
         work.execute("UPDATE bookkeeping.publication SET published_at = NULL, written_bytes = NULL")
         work.execute("UPDATE bookkeeping.publication SET data_version = data_version + 1")
         work.execute("SET TimeZone = 'UTC'")
-        run = publish.Run("none", version, "incremental")
+        run = Run("none", version, "incremental")
         assert publish.publish(work, warehouse.layout, run, Sql.of()).is_new
     assert written[-1] == "write_anew"
     assert contents(warehouse.path) == changed

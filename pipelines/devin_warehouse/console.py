@@ -9,21 +9,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from devin_warehouse.checks import Result
-from devin_warehouse.doctor import Finding
 from devin_warehouse.feed import Connection
 from devin_warehouse.layout import Layout, plain
 from devin_warehouse.load import Summary
 from devin_warehouse.packages import Progress
-from devin_warehouse.preview import Preview
 from devin_warehouse.status import Status
+
+if TYPE_CHECKING:
+    from devin_warehouse.checks import Result
+    from devin_warehouse.doctor import Finding
+    from devin_warehouse.preview import Preview
 
 Report = Callable[[Progress], None]
 errors = Console(stderr=True, highlight=False, markup=False)

@@ -8,6 +8,7 @@ a transaction.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import duckdb
 
@@ -25,9 +26,11 @@ class NotACopy(CheckFailed):
 # rows of these are only ever added
 HISTORY = ("session_versions", "pull_request_states")
 INFO = "warehouse_info"
+# contract version, software version, when it is published
+Info = tuple[str, str, datetime]
 
 
-def write_anew(connection: duckdb.DuckDBPyConnection, sql: Sql) -> None:
+def write_anew(connection: duckdb.DuckDBPyConnection, sql: Sql, info: Info) -> None:
     """Write tables, comments and views into an empty copy.
 
     Raises NotACopy if it is none, Misuse for a view that cannot be created.
@@ -41,10 +44,11 @@ def write_anew(connection: duckdb.DuckDBPyConnection, sql: Sql) -> None:
         comment(connection, "TABLE", name, table.description)
         for column in table.columns:
             comment(connection, "COLUMN", f"{name}.{column.name}", column.description)
+    _say_what_it_is(connection, info)
     create_views(connection, sql.views)
 
 
-def bring_up_to_date(connection: duckdb.DuckDBPyConnection, sql: Sql) -> None:
+def bring_up_to_date(connection: duckdb.DuckDBPyConnection, sql: Sql, info: Info) -> None:
     """Bring a copy of the last copy, made with the same SQL, up to date with the work file.
 
     Raises NotACopy if it is none then, because something changed rows without noting it.
@@ -54,6 +58,7 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection, sql: Sql) -> None:
             connection.execute(statement)
         if table.name != INFO:
             _prove(connection, table)
+    _say_what_it_is(connection, info)
     refill_views(connection, sql.views)
 
 
@@ -70,6 +75,11 @@ def _renewal(table: Table) -> Iterator[str]:
         changed = "FROM work.bookkeeping.unpublished"
         yield f"DELETE FROM {name} WHERE session_id IN ({changed})"
         yield f"{insert} WHERE session_id IN ({changed})"
+
+
+def _say_what_it_is(connection: duckdb.DuckDBPyConnection, info: Info) -> None:
+    # before the views, since what is stored of them may depend on it
+    connection.execute(f"INSERT INTO {SCHEMA}.{INFO} VALUES (?, ?, ?)", list(info))
 
 
 def _prove(connection: duckdb.DuckDBPyConnection, table: Table) -> None:

@@ -21,7 +21,7 @@ import pendulum
 
 from devin_warehouse import __version__
 from devin_warehouse.checks import run_checks
-from devin_warehouse.copying import INFO, NotACopy, bring_up_to_date, write_anew
+from devin_warehouse.copying import NotACopy, bring_up_to_date, write_anew
 from devin_warehouse.errors import CheckFailed, Misuse
 from devin_warehouse.layout import Layout, local_resources
 from devin_warehouse.ledger import Run, naive, remark
@@ -186,11 +186,8 @@ def _write_copy(
     try:
         connection.execute("USE published")
         with transaction(connection):
-            (bring_up_to_date if base else write_anew)(connection, sql)
-            connection.execute(
-                f"INSERT INTO {SCHEMA}.{INFO} VALUES (?, ?, ?)",
-                [CONTRACT_VERSION, __version__, naive(now)],
-            )
+            write = bring_up_to_date if base else write_anew
+            write(connection, sql, (CONTRACT_VERSION, __version__, naive(now)))
             warnings = _check(connection, sql)
             for warning in warnings:
                 remark(connection, run, warning)

@@ -51,9 +51,7 @@ def refill_views(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]
     for view in views:
         if view.is_stored:
             with _blamed(view):
-                connection.execute(f"DELETE FROM {_table_of(view)}")
-                # as in _create
-                connection.execute(f"INSERT INTO {_table_of(view)} {view.text}")
+                _store(connection, view)
 
 
 def rehearse(views: Sequence[SqlFile]) -> None:
@@ -91,11 +89,16 @@ def _create(connection: duckdb.DuckDBPyConnection, view: SqlFile) -> None:
     if not view.is_stored:
         connection.execute(f"CREATE VIEW {view.full_name} AS {view.text}")
         return
+    _store(connection, view)
     table = _table_of(view)
-    connection.execute(f"CREATE TABLE {table} AS {view.text}")
-    comment(connection, "TABLE", table, view.grain)
     if table != view.full_name:
         connection.execute(f"CREATE VIEW {view.full_name} AS SELECT * FROM {table}")
+
+
+def _store(connection: duckdb.DuckDBPyConnection, view: SqlFile) -> None:
+    table = _table_of(view)
+    connection.execute(f"CREATE OR REPLACE TABLE {table} AS {view.text}")
+    comment(connection, "TABLE", table, view.grain)
 
 
 def _document(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]) -> None:

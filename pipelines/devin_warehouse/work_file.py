@@ -166,10 +166,10 @@ def _describe(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
 
 def _check_contract(connection: duckdb.DuckDBPyConnection, file: Path, table: str) -> None:
     """Raise Misuse if a file's tables are those of a later contract than ours."""
-    catalog, schema, name = table.split(".")
-    if "contract_version" not in _columns(connection, catalog).get((schema, name), []):
-        return
-    rows = connection.execute(f"SELECT contract_version FROM {table}").fetchall()
+    try:
+        rows = connection.execute(f"SELECT contract_version FROM {table}").fetchall()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return  # from before it was written down
     if any(version and int(version) > int(CONTRACT_VERSION) for (version,) in rows):
         raise Misuse(
             f"{file} was written by a later version of devin-warehouse than {__version__}: "

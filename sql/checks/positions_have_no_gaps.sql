@@ -1,5 +1,6 @@
 -- severity: error
--- A list's rows are numbered from 0 without gaps, so that none is missing or there twice.
+-- A list's rows are numbered from 0 without gaps, so that none is missing.
+-- That no number is there twice is what keys_are_unique looks for.
 with lists as (
     select 'session_tags' as table_name, session_id, '' as usage, position
     from devin.session_tags
@@ -31,4 +32,4 @@ group by table_name, session_id, usage
 having
     min(position) <> 0
     or count(*) <> max(position) + 1
-    or count(distinct position) <> count(*)
+    or count(position) <> count(*)

@@ -7,13 +7,6 @@ with sessions as (
         sessions.session_id,
         cast(date_trunc('month', sessions.created_date) as date) as month,
         sessions.created_at,
-        sessions.category,
-        sessions.origin,
-        sessions.playbook_id,
-        sessions.session_size,
-        sessions.status,
-        sessions.org_id,
-        sessions.user_id,
         sessions.acus_consumed,
         sessions.pull_requests_count > 0 as has_pull_request,
         sessions.is_productive,
@@ -23,101 +16,57 @@ with sessions as (
     join prepared.session_facts as facts on facts.session_id = sessions.session_id
 ),
 
-dimensions as (
-    select dimension
-    from (
-        values
-        ('category'), ('origin'), ('playbook'), ('session_size'), ('status'), ('org'), ('user')
-    ) as dimensions (dimension)
+listed as (
+    select
+        session_id,
+        pr_url,
+        max(case when lower(pr_state) = 'merged' then 1 else 0 end) = 1 as is_merged
+    from devin.session_pull_requests
+    group by session_id, pr_url
 ),
 
-tags as (
-    select distinct
-        sessions.session_id,
-        coalesce(session_tags.tag, '(none)') as value
-    from sessions
-    left join devin.session_tags on session_tags.session_id = sessions.session_id
-),
-
-programming_languages as (
-    select distinct
-        sessions.session_id,
-        coalesce(languages.programming_language, '(none)') as value
-    from sessions
-    left join devin.insight_programming_languages as languages
-        on languages.session_id = sessions.session_id
-),
-
-labels as (
-    select session_id, 'tag' as dimension, value from tags
-    union all
-    select session_id, 'programming_language' as dimension, value from programming_languages
+listed_repositories as (
+    select
+        listed.session_id,
+        coalesce(urls.repository, '(none)') as value,
+        count(*) filter (where listed.is_merged) > 0 as is_productive,
+        count(*) filter (where urls.sessions_count = 1) as own_pull_requests_count,
+        count(*) filter (where urls.sessions_count = 1 and lower(urls.state) = 'merged')
+            as own_merged_pull_requests_count
+    from listed
+    left join analytics.pull_requests as urls on urls.pr_url = listed.pr_url
+    group by listed.session_id, coalesce(urls.repository, '(none)')
 ),
 
 repositories as (
     select
         sessions.session_id,
         sessions.month,
-        coalesce(urls.repository, '(none)') as value,
+        coalesce(listed_repositories.value, '(none)') as value,
         sessions.created_at,
         sessions.acus_consumed,
-        count(pull_requests.session_id) > 0 as has_pull_request,
-        count(*) filter (where lower(pull_requests.pr_state) = 'merged') > 0 as is_productive,
-        count(distinct urls.pr_url) filter (where urls.sessions_count = 1)
-            as own_pull_requests_count,
-        count(distinct urls.pr_url)
-            filter (where urls.sessions_count = 1 and lower(urls.state) = 'merged')
+        listed_repositories.session_id is not null as has_pull_request,
+        coalesce(listed_repositories.is_productive, false) as is_productive,
+        coalesce(listed_repositories.own_pull_requests_count, 0) as own_pull_requests_count,
+        coalesce(listed_repositories.own_merged_pull_requests_count, 0)
             as own_merged_pull_requests_count
     from sessions
-    left join devin.session_pull_requests as pull_requests
-        on pull_requests.session_id = sessions.session_id
-    left join analytics.pull_requests as urls on urls.pr_url = pull_requests.pr_url
-    group by
-        sessions.session_id,
-        sessions.month,
-        coalesce(urls.repository, '(none)'),
-        sessions.created_at,
-        sessions.acus_consumed
+    left join listed_repositories on listed_repositories.session_id = sessions.session_id
 )
 
 select
     sessions.session_id,
     sessions.month,
-    dimensions.dimension,
-    coalesce(
-        case dimensions.dimension
-            when 'category' then sessions.category
-            when 'origin' then sessions.origin
-            when 'playbook' then sessions.playbook_id
-            when 'session_size' then sessions.session_size
-            when 'status' then sessions.status
-            when 'org' then sessions.org_id
-            when 'user' then sessions.user_id
-        end,
-        '(none)'
-    ) as value,
+    session_values.dimension,
+    session_values.value,
     sessions.created_at,
     sessions.acus_consumed,
     sessions.has_pull_request,
     sessions.is_productive,
     sessions.own_pull_requests_count,
     sessions.own_merged_pull_requests_count
-from sessions
-cross join dimensions
-union all
-select
-    sessions.session_id,
-    sessions.month,
-    labels.dimension,
-    labels.value,
-    sessions.created_at,
-    sessions.acus_consumed,
-    sessions.has_pull_request,
-    sessions.is_productive,
-    sessions.own_pull_requests_count,
-    sessions.own_merged_pull_requests_count
-from sessions
-join labels on labels.session_id = sessions.session_id
+from prepared.session_values
+join sessions on sessions.session_id = session_values.session_id
 union all
 select
     session_id,

@@ -1,16 +1,35 @@
 -- One row per month, dimension, value and pull request that several sessions list.
 -- stored: few rows, for which all groups would be searched at each question.
+with grouped as (
+    select
+        shared.session_id,
+        session_values.dimension,
+        session_values.value,
+        shared.pr_url,
+        shared.is_merged
+    from prepared.shared_pull_requests as shared
+    join prepared.session_values on session_values.session_id = shared.session_id
+    union all
+    select
+        shared.session_id,
+        'repository' as dimension,
+        coalesce(urls.repository, '(none)') as value,
+        shared.pr_url,
+        shared.is_merged
+    from prepared.shared_pull_requests as shared
+    join analytics.pull_requests as urls on urls.pr_url = shared.pr_url
+)
+
 select
-    session_groups.month,
-    session_groups.dimension,
-    session_groups.value,
-    shared.pr_url,
-    max(case when shared.is_merged then 1 else 0 end) = 1 as is_merged
-from prepared.shared_pull_requests as shared
-join prepared.session_groups on session_groups.session_id = shared.session_id
-join analytics.pull_requests as urls on urls.pr_url = shared.pr_url
-where
-    session_groups.dimension <> 'repository'
-    or session_groups.value = coalesce(urls.repository, '(none)')
+    cast(date_trunc('month', sessions.created_date) as date) as month,
+    grouped.dimension,
+    grouped.value,
+    grouped.pr_url,
+    max(case when grouped.is_merged then 1 else 0 end) = 1 as is_merged
+from grouped
+join analytics.sessions on sessions.session_id = grouped.session_id
 group by
-    session_groups.month, session_groups.dimension, session_groups.value, shared.pr_url
+    cast(date_trunc('month', sessions.created_date) as date),
+    grouped.dimension,
+    grouped.value,
+    grouped.pr_url
