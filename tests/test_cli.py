@@ -158,7 +158,7 @@ def test_a_load_speaks_to_the_api_alone(sandbox, tmp_path):
 
 PHASES = [
     "feed.Feed.survey", "api.client.Client._decode", "intake.explode", "intake.Intake.sort_out",
-    "merge.Merger.land", "merge.Merger.merge", "packages.record_states", "publish._copy_tables",
+    "merge.Merger.land", "merge.Merger.merge", "packages.record_states", "publish.write_anew",
     "publish._check", "publish._switch", "ledger.finish", "load.write_status",
 ]  # fmt: skip
 
