@@ -1,8 +1,9 @@
 """Publishing: a checked copy of the work file goes live whole, and nobody waits for anybody.
 
 The copy holds the contract's tables with their comments, the views of sql/views, and neither dlt's
-tables nor the loader's bookkeeping. It is written under a number of its own; then the link that
-people open is switched. Who holds the old copy keeps it, who connects anew gets the new one.
+tables nor the loader's bookkeeping. It is written, or made from the last one and what has changed
+since (see copying), under a number of its own; then the link that people open is switched. Who
+holds the old copy keeps it, who connects anew gets the new one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -76,14 +77,7 @@ def publish(
     _claim(layout, target)
     try:
         with local_resources(), database_errors():
-            try:
-                warnings = _write_copy(connection, base, target, now, run, sql)
-            except NotACopy:
-                if base is None:
-                    raise
-                base = None
-                _remove(target)
-                warnings = _write_copy(connection, base, target, now, run, sql)
+            is_anew, warnings = _write(connection, base, target, now, run, sql)
             _make_durable(target)
             _switch(layout, target)
     except BaseException:
@@ -91,18 +85,7 @@ def publish(
         raise
     for warning in warnings:
         remark(connection, run, warning)
-    written = target.stat()
-    with transaction(connection):
-        connection.execute(
-            "UPDATE bookkeeping.publication SET published_version = data_version, "
-            "published_at = ?, target = ?, software_version = ?, sql_fingerprint = ?, "
-            "warnings = ?, written_bytes = if(?, written_bytes, ?), modified_ns = ?",
-            [
-                *(naive(now), target.name, __version__, sql.fingerprint, json.dumps(warnings)),
-                *(base is not None, written.st_size, written.st_mtime_ns),
-            ],
-        )
-        connection.execute("DELETE FROM bookkeeping.unpublished")
+    _note(connection, target, now, sql, warnings, is_anew=is_anew)
     _remove_others(layout, {before, target.name})
     return Publication(is_new=True, warnings=tuple(warnings))
 
@@ -167,6 +150,22 @@ def _base(connection: duckdb.DuckDBPyConnection, layout: Layout, run: Run, sql: 
     return base if is_small and found.st_mtime_ns == modified_ns else None
 
 
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    base: Path | None,
+    target: Path,
+    now: datetime,
+    run: Run,
+    sql: Sql,
+) -> tuple[bool, list[str]]:
+    """Write the copy from its base, else anew; whether anew, and what its checks warn of."""
+    if base:
+        with suppress(NotACopy):
+            return False, _write_copy(connection, base, target, now, run, sql)
+        _remove(target)
+    return True, _write_copy(connection, None, target, now, run, sql)
+
+
 def _write_copy(
     connection: duckdb.DuckDBPyConnection,
     base: Path | None,
@@ -195,6 +194,30 @@ def _write_copy(
         connection.execute("USE work")
         connection.execute("DETACH published")
     return warnings
+
+
+def _note(
+    connection: duckdb.DuckDBPyConnection,
+    target: Path,
+    now: datetime,
+    sql: Sql,
+    warnings: list[str],
+    *,
+    is_anew: bool,
+) -> None:
+    """Remember what has been published, and that nothing waits for it any more."""
+    written = target.stat()
+    with transaction(connection):
+        connection.execute(
+            "UPDATE bookkeeping.publication SET published_version = data_version, "
+            "published_at = ?, target = ?, software_version = ?, sql_fingerprint = ?, "
+            "warnings = ?, written_bytes = if(?, ?, written_bytes), modified_ns = ?",
+            [
+                *(naive(now), target.name, __version__, sql.fingerprint, json.dumps(warnings)),
+                *(is_anew, written.st_size, written.st_mtime_ns),
+            ],
+        )
+        connection.execute("DELETE FROM bookkeeping.unpublished")
 
 
 def _check(connection: duckdb.DuckDBPyConnection, sql: Sql) -> list[str]:
