@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 
+from devin_warehouse.api.listing import Filters
 from devin_warehouse.errors import Misuse
 from devin_warehouse.work_file import open_work_file
 from tests.conftest import HOUR, NOW
@@ -198,6 +199,16 @@ def test_a_watermark_in_the_future_is_not_trusted(warehouse):
     assert warehouse.differences() == []
     assert any("future" in notice for notice in summary.notices)
     assert summary.watermark_after <= warehouse.world.clock.now()
+
+
+@pytest.mark.parametrize("others", [("a", "b"), ("a b",), ("a%2Cb",)])
+def test_scopes_of_different_organizations_are_different(warehouse, others):
+    """Whatever stands in an id: a watermark of another scope would hide sessions."""
+    one, other = (
+        warehouse.order(filters=Filters(org_ids=ids)).connection.scope for ids in (("a,b",), others)
+    )
+    assert one != other
+    assert other.count(" ") == 2
 
 
 def test_history_has_a_row_for_every_state_ever_seen(warehouse):

@@ -339,13 +339,14 @@ def test_a_failing_check_publishes_nothing(warehouse, monkeypatch):
     assert not warehouse.path.with_name("warehouse.2.duckdb").exists()
 
 
-def test_the_ledger_alone_is_published_once_an_hour(warehouse, monkeypatch):
-    """Nothing changed: nothing copied, until the ledger's copy is an hour old."""
+@pytest.mark.parametrize("ago", ["1 HOUR", "-2 HOUR"])
+def test_the_ledger_alone_is_published_once_an_hour(warehouse, ago):
+    """Nothing changed: nothing copied, until the ledger's copy is an hour old, or from a future."""
     warehouse.load()
     assert not warehouse.load().is_published
     with open_work_file(warehouse.layout) as connection:
         connection.execute(
-            "UPDATE bookkeeping.publication SET published_at = published_at - INTERVAL 1 HOUR"
+            f"UPDATE bookkeeping.publication SET published_at = published_at - INTERVAL '{ago}'"
         )
     assert warehouse.load().is_published
 

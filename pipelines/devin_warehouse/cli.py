@@ -223,7 +223,7 @@ def main() -> None:
 
 
 def _complain(error: WarehouseError) -> None:
-    """One sentence to people; to machines an event, even if the command line was not understood."""
+    """One sentence to people; an event to machines, also for an option that makes no sense."""
     if re.search(r"--log-format[ =]json", " ".join(sys.argv)):
         event = {"event": "error", "exit_code": error.exit_code, "message": str(error)}
         typer.echo(json.dumps(event, ensure_ascii=False))

@@ -45,7 +45,7 @@ SETTINGS = {
             20,
             "Requests a run at most for the re-check of unsettled sessions.",
         ),
-        Setting("wait", "0s", "How long to wait for another load to end."),
+        Setting("wait", "0s", "How long to wait for another load, or a reader of the work file."),
         Setting(
             "redact",
             "",
