@@ -3,7 +3,7 @@
 Statuses (facts on the API, §3.2): 401 and 403 refuse the key, 404 says that an id or a path is
 unknown, 422 that the request is invalid; none of them is tried again. 408, 425, 429, 5xx, broken
 connections and bodies that are no JSON are tried again, with exponential back-off and full jitter,
-until attempts or time run out.
+until attempts or time run out; 429, which the brake paces, until time does.
 """
 
 from __future__ import annotations
