@@ -22,7 +22,7 @@ def written(monkeypatch):
 
         def noted(*arguments, name=name, write=write):
             ways.append(name)
-            write(*arguments)
+            return write(*arguments)
 
         monkeypatch.setattr(publish, name, noted)
     return ways

@@ -28,6 +28,7 @@ LAYERS = (
     "bookkeeping history status",
     "work_file preview redacted",
     "merge views",
+    "reach",
     "copying",
     "publish",
     "intake",

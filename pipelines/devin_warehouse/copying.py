@@ -1,22 +1,24 @@
 """The copy that is to go live: written anew, or made from the one before it and what has changed.
 
 Either way it holds what the work file holds, and proves it: as many rows in each table, with the
-same keys. Both work in an open work file to which the copy is attached as `published`, in use, in
-a transaction.
+same keys. Both work in an open work file to which the copy is attached as `published`, in use, and
+leave a transaction open for those who look at what has been written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import duckdb
 
 from devin_warehouse.errors import CheckFailed
+from devin_warehouse.reach import affected, renew_views
 from devin_warehouse.sql_files import Sql
 from devin_warehouse.tables import SCHEMA, TABLES, Table
-from devin_warehouse.views import comment, create_views, refill_views
-from devin_warehouse.work_file import ddl
+from devin_warehouse.views import comment, create_views
+from devin_warehouse.work_file import ddl, transaction
 
 
 class NotACopy(CheckFailed):
@@ -30,36 +32,47 @@ INFO = "warehouse_info"
 Info = tuple[str, str, datetime]
 
 
-def write_anew(connection: duckdb.DuckDBPyConnection, sql: Sql, info: Info) -> None:
+@contextmanager
+def write_anew(connection: duckdb.DuckDBPyConnection, sql: Sql, info: Info) -> Iterator[None]:
     """Write tables, comments and views into an empty copy.
 
     Raises NotACopy if it is none, Misuse for a view that cannot be created.
     """
-    connection.execute(f"CREATE SCHEMA {SCHEMA}")
-    for table in TABLES:
-        name = f"{SCHEMA}.{table.name}"
-        connection.execute(f"CREATE TABLE {name} ({ddl(table)})")
-        connection.execute(f"INSERT INTO {name} BY NAME FROM work.{name}")
-        _prove(connection, table)
-        comment(connection, "TABLE", name, table.description)
-        for column in table.columns:
-            comment(connection, "COLUMN", f"{name}.{column.name}", column.description)
-    _say_what_it_is(connection, info)
-    create_views(connection, sql.views)
+    with transaction(connection):
+        connection.execute(f"CREATE SCHEMA {SCHEMA}")
+        for table in TABLES:
+            _write(connection, table)
+        _say_what_it_is(connection, info)
+        create_views(connection, sql.views)
+        yield
 
 
-def bring_up_to_date(connection: duckdb.DuckDBPyConnection, sql: Sql, info: Info) -> None:
+@contextmanager
+def bring_up_to_date(connection: duckdb.DuckDBPyConnection, sql: Sql, info: Info) -> Iterator[None]:
     """Bring a copy of the last copy, made with the same SQL, up to date with the work file.
 
-    Raises NotACopy if it is none then, because something changed rows without noting it.
+    Raises NotACopy if it is none then, because something changed rows without noting it; Misuse for
+    a view that fails on the data.
     """
-    for table in TABLES:
-        for statement in _renewal(table):
-            connection.execute(statement)
-        if table.name != INFO:
-            _prove(connection, table)
-    _say_what_it_is(connection, info)
-    refill_views(connection, sql.views)
+    with affected(connection, sql.views), transaction(connection):
+        for table in TABLES:
+            for statement in _renewal(table):
+                connection.execute(statement)
+            if table.name != INFO:
+                _prove(connection, table)
+        _say_what_it_is(connection, info)
+        renew_views(connection, sql.views)
+        yield
+
+
+def _write(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    name = f"{SCHEMA}.{table.name}"
+    connection.execute(f"CREATE TABLE {name} ({ddl(table)})")
+    connection.execute(f"INSERT INTO {name} BY NAME FROM work.{name}")
+    _prove(connection, table)
+    comment(connection, "TABLE", name, table.description)
+    for column in table.columns:
+        comment(connection, "COLUMN", f"{name}.{column.name}", column.description)
 
 
 def _renewal(table: Table) -> Iterator[str]:

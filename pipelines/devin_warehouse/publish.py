@@ -184,9 +184,8 @@ def _write_copy(
         )
     try:
         connection.execute("USE published")
-        with transaction(connection):
-            write = bring_up_to_date if base else write_anew
-            write(connection, sql, (CONTRACT_VERSION, __version__, naive(now)))
+        write = bring_up_to_date if base else write_anew
+        with write(connection, sql, (CONTRACT_VERSION, __version__, naive(now))):
             warnings = _check(connection, sql)
             for warning in warnings:
                 remark(connection, run, warning)

@@ -7,6 +7,7 @@ A file says what it is in the comment that it begins with. A view's:
     -- sessions_count: Sessions of that day. [sessions = count of sessions]
     --   a column: its meaning, and in brackets its unit and how it is computed
 
+Where it says `stored by session_id: why`, rows can be renewed by that column alone (see reach).
 A check's begins with `severity: error` or `severity: warn`, then says what holds where it finds no
 row.
 """
@@ -33,6 +34,7 @@ OUR_SCHEMAS = frozenset({SCHEMA, ANALYTICS, PREPARED})
 RESERVED_SCHEMAS = OUR_SCHEMAS | {"main", "temp", "system", "information_schema", "pg_catalog"}
 
 _COLUMN = re.compile(r"(\w+): (.+?)(?: \[([^\[\]]*?)(?: = ([^\[\]]*))?\])?")
+_STORED = re.compile(r"stored(?: by (\w+))?: ")
 _NAME = re.compile(r'"?([\w-]+)"?\."?([\w-]+)"?')
 
 
@@ -86,7 +88,13 @@ class SqlFile:
     @property
     def is_stored(self) -> bool:
         """Whether its rows are kept in a table, for readers not to wait for them."""
-        return any(line.startswith("stored: ") for line in self.header)
+        return any(_STORED.match(line) for line in self.header)
+
+    @property
+    def stored_by(self) -> str:
+        """The column by which stored rows can be renewed alone; "" if they cannot."""
+        found = filter(None, map(_STORED.match, self.header))
+        return next((match[1] or "" for match in found), "")
 
     @property
     def severity(self) -> str:

@@ -38,20 +38,9 @@ def create_views(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]
     )
     comment(connection, "TABLE", DICTIONARY, "What analytics.metric_dictionary shows.")
     for view in views:
-        with _blamed(view):
+        with blamed(view):
             _create(connection, view)
     _document(connection, views)
-
-
-def refill_views(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]) -> None:
-    """Compute anew what is stored of views that were created with the same SQL.
-
-    Raises Misuse, with file and line, for one that fails on the data.
-    """
-    for view in views:
-        if view.is_stored:
-            with _blamed(view):
-                _store(connection, view)
 
 
 def rehearse(views: Sequence[SqlFile]) -> None:
@@ -69,7 +58,7 @@ def comment(connection: duckdb.DuckDBPyConnection, kind: str, name: str, text: s
 
 
 @contextmanager
-def _blamed(view: SqlFile) -> Iterator[None]:
+def blamed(view: SqlFile) -> Iterator[None]:
     """What DuckDB cannot make of a view is its author's to mend; a full disk is not."""
     try:
         yield
@@ -79,7 +68,7 @@ def _blamed(view: SqlFile) -> Iterator[None]:
         raise Misuse(f"{located(view, error)}; nothing was published.") from error
 
 
-def _table_of(view: SqlFile) -> str:
+def table_of(view: SqlFile) -> str:
     """Where the rows of a stored view are kept."""
     return view.full_name if view.schema == PREPARED else f'{PREPARED}."{view.schema}_{view.name}"'
 
@@ -89,14 +78,15 @@ def _create(connection: duckdb.DuckDBPyConnection, view: SqlFile) -> None:
     if not view.is_stored:
         connection.execute(f"CREATE VIEW {view.full_name} AS {view.text}")
         return
-    _store(connection, view)
-    table = _table_of(view)
+    store(connection, view)
+    table = table_of(view)
     if table != view.full_name:
         connection.execute(f"CREATE VIEW {view.full_name} AS SELECT * FROM {table}")
 
 
-def _store(connection: duckdb.DuckDBPyConnection, view: SqlFile) -> None:
-    table = _table_of(view)
+def store(connection: duckdb.DuckDBPyConnection, view: SqlFile) -> None:
+    """Compute what is stored of a view, whole."""
+    table = table_of(view)
     connection.execute(f"CREATE OR REPLACE TABLE {table} AS {view.text}")
     comment(connection, "TABLE", table, view.grain)
 

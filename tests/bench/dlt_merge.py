@@ -22,6 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database", type=Path, required=True)
     parser.add_argument("--base-url", required=True)
+    parser.add_argument("--api", required=True)
     arguments = parser.parse_args()
     pipeline = dlt.pipeline(
         "dlt_merge",
@@ -29,7 +30,7 @@ def main() -> None:
         destination=dlt.destinations.duckdb(str(arguments.database)),
         dataset_name="devin_api",
     )
-    pipeline.run(devin_source(os.environ["DEVIN_API_KEY"], arguments.base_url))
+    pipeline.run(devin_source(os.environ["DEVIN_API_KEY"], arguments.base_url, arguments.api))
     json.dump(_seconds(pipeline.last_trace), sys.stdout)
 
 

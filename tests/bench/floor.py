@@ -8,91 +8,52 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import httpx
 import msgspec
 
-PATH = "/v2/enterprise/sessions/insights"
-COLUMNS = {
-    "items": """STRUCT(
-        session_id VARCHAR, url VARCHAR, status VARCHAR, title VARCHAR, tags VARCHAR[],
-        user_id VARCHAR, org_id VARCHAR, created_at TIMESTAMP, updated_at TIMESTAMP,
-        acus_consumed DOUBLE, initial_user_message VARCHAR,
-        pull_requests STRUCT(
-            url VARCHAR, state VARCHAR, pr_url VARCHAR, pr_state VARCHAR
-        )[],
-        session_analysis STRUCT(
-            issues STRUCT(issue VARCHAR, impact VARCHAR, label VARCHAR)[],
-            timeline STRUCT(title VARCHAR, description VARCHAR, color VARCHAR)[],
-            action_items STRUCT(issue_id VARCHAR, type VARCHAR, action_item VARCHAR)[],
-            suggested_prompt STRUCT(
-                original_prompt VARCHAR, suggested_prompt VARCHAR,
-                feedback_items STRUCT(
-                    issue_id VARCHAR, summary VARCHAR, excerpt VARCHAR, details VARCHAR
-                )[]
-            )
-        )
-    )[]"""
-}
-RECORDS = """
-CREATE TEMP TABLE records AS
-SELECT unnest(items, max_depth := 2) FROM read_json(?, format = 'newline_delimited', columns = ?)
-"""
-TABLES = {
-    "sessions": "SELECT * EXCLUDE (tags, pull_requests, session_analysis, initial_user_message)",
-    "session_prompts": "SELECT session_id, initial_user_message",
-    "insights": "SELECT session_id, session_analysis IS NOT NULL AS has_analysis, "
-    "session_analysis.suggested_prompt.original_prompt, "
-    "session_analysis.suggested_prompt.suggested_prompt",
-}
+from tests.bench.unnested import INSIGHTS, RECORDS, SESSIONS, save
+
+Query = dict[str, str | int]
+LIMIT = 200
 LISTS = {
-    "session_pull_requests": "pull_requests",
-    "insight_issues": "session_analysis.issues",
-    "insight_timeline": "session_analysis.timeline",
-    "insight_action_items": "session_analysis.action_items",
-    "insight_feedback_items": "session_analysis.suggested_prompt.feedback_items",
+    "v2": {SESSIONS: "/v2/enterprise/sessions/insights"},
+    "v3": {SESSIONS: "/v3/enterprise/sessions", INSIGHTS: "/v3/enterprise/sessions/insights"},
 }
-ELEMENTS = "SELECT session_id, generate_subscripts({at}, 1) - 1 AS position, unnest({at})"
 
 
 class End(msgspec.Struct):
     """All that is read of a page here."""
 
-    has_more: bool
-    skip: int
+    has_more: bool = False
+    has_next_page: bool = False
+    end_cursor: str | None = None
 
 
-def fetch(base_url: str, pages: Path) -> None:
+def pages(client: httpx.Client, path: str) -> Iterator[bytes]:
+    """Every page of a list, one after another."""
+    v2 = path.startswith("/v2/")
+    query: Query = {"skip": 0, "limit": LIMIT} if v2 else {"first": LIMIT}
+    skip = 0
+    while True:
+        body = client.get(path, params=query).raise_for_status().content
+        yield body
+        end = msgspec.json.decode(body, type=End)
+        if not (end.has_more or end.has_next_page):
+            return
+        skip += LIMIT
+        query |= {"skip": skip} if v2 else {"after": end.end_cursor or ""}
+
+
+def fetch(base_url: str, path: str, file: Path) -> None:
     """Write every page as a line."""
     key = {"Authorization": f"Bearer {os.environ['DEVIN_API_KEY']}"}
-    with (
-        httpx.Client(base_url=base_url, headers=key, timeout=60) as client,
-        pages.open("wb") as file,
-    ):
-        end = End(has_more=True, skip=-200)
-        while end.has_more:
-            query = {"skip": end.skip + 200, "limit": 200}
-            body = client.get(PATH, params=query).raise_for_status().content
-            file.write(body + b"\n")
-            end = msgspec.json.decode(body, type=End)
-
-
-def save(pages: Path, database: Path) -> None:
-    """Unnest the pages into tables."""
-    with duckdb.connect(str(database)) as connection:
-        connection.execute(RECORDS, [str(pages), COLUMNS])
-        for name, select in TABLES.items():
-            connection.execute(f"CREATE TABLE {name} AS {select} FROM records")
-        connection.execute(
-            f"CREATE TABLE session_tags AS {ELEMENTS.format(at='tags')} AS tag FROM records"
-        )
-        for name, at in LISTS.items():
-            elements = ELEMENTS.format(at=at).replace(
-                f"unnest({at})", f"unnest({at}, recursive := true)"
-            )
-            connection.execute(f"CREATE TABLE {name} AS {elements} FROM records")
+    with httpx.Client(base_url=base_url, headers=key, timeout=60) as client, file.open("wb") as out:
+        for body in pages(client, path):
+            out.write(body + b"\n")
 
 
 def main() -> None:
@@ -100,10 +61,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database", type=Path, required=True)
     parser.add_argument("--base-url", required=True)
+    parser.add_argument("--api", choices=LISTS, required=True)
     arguments = parser.parse_args()
-    pages = arguments.database.with_name("pages.ndjson")
-    fetch(arguments.base_url, pages)
-    save(pages, arguments.database)
+    lists = LISTS[arguments.api]
+    files = {name: arguments.database.with_name(f"{name}.ndjson") for name in lists}
+    for name, path in lists.items():
+        fetch(arguments.base_url, path, files[name])
+    columns = {"items": f"{RECORDS[arguments.api]}[]"}
+    with duckdb.connect(str(arguments.database)) as connection:
+        for name in lists:
+            connection.execute(
+                f"CREATE TEMP TABLE {name} AS SELECT unnest(items, max_depth := 2) "
+                "FROM read_json(?, format = 'newline_delimited', columns = ?)",
+                [str(files[name]), columns],
+            )
+        if INSIGHTS not in lists:
+            connection.execute(f"CREATE TEMP VIEW {INSIGHTS} AS FROM {SESSIONS}")
+        save(connection, arguments.api)
 
 
 if __name__ == "__main__":

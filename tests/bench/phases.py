@@ -64,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database", type=Path, required=True)
     parser.add_argument("--base-url", required=True)
+    parser.add_argument("--api", required=True)
     arguments = parser.parse_args()
     Feed.windows = clocked_windows(Feed.windows)  # type: ignore[method-assign]
     clocked(intake.Intake, "sort_out", "sorting out")
@@ -73,7 +74,7 @@ def main() -> None:
     clocked(loading, "publish", "publishing")
     SECONDS["imports"] = time.perf_counter() - STARTED
     key = os.environ["DEVIN_API_KEY"]
-    connection = Connection(arguments.base_url, key, version=version_of("auto", key))
+    connection = Connection(arguments.base_url, key, version=version_of(arguments.api, key))
     loading.load(Order(Layout.of(arguments.database), connection))
     SECONDS["sorting out"] -= SECONDS["exploding"]
     total = time.perf_counter() - STARTED

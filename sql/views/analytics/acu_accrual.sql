@@ -1,5 +1,5 @@
 -- One row per session and time at which a run saw it in a new state.
--- stored: one pass over the whole history takes longer than a reader wants to wait.
+-- stored by session_id: one pass over the whole history takes longer than a reader wants to wait.
 -- Where a run saw several states of a session, the highest counter counts. What a session had used
 -- before it was first seen is no step: nobody knows when that was. A step may be negative, if the
 -- API corrects itself.

@@ -1,5 +1,5 @@
 -- One row per pull request that was ever seen merged.
--- stored: one pass over the whole history takes longer than a reader wants to wait.
+-- stored by pr_url: one pass over the whole history takes longer than a reader wants to wait.
 -- Runs see states, not events: a pull request was merged at some time before a run saw it merged,
 -- and one that was merged between two runs, or before the first, was never seen open.
 --

@@ -1,5 +1,5 @@
 -- One row per pull request: each different address in the sessions' lists.
--- stored: sorting all lists by address takes longer than a reader wants to wait.
+-- stored by pr_url: sorting all lists by address takes longer than a reader wants to wait.
 -- A pull request may belong to several sessions, and stand twice in one list. It is given to its
 -- first session, by created_at and session_id, so that counts of it add up. Provider, repository
 -- and number are read from the address; repository and number are NULL where it has another shape.

@@ -1,5 +1,5 @@
 -- One row per root session: a session that no other started, with all that it led to.
--- stored: putting all families together takes longer than a reader wants to wait.
+-- stored by root_session_id: putting all families together takes longer than a reader waits.
 -- A session whose parent is missing is its own root; where sessions are each other's parents, the
 -- smallest id is the root. Whether a parent's ACUs include its children's is undocumented: if they
 -- do, own_acus is the whole and family_acus too much.

@@ -1,5 +1,5 @@
 -- One row per session: what is counted over its lists, and its place in its family.
--- stored: the views look up what they would else count each time.
+-- stored by session_id: the views look up what they would else count each time.
 -- A pull request that only one session lists is that session's own. Own ones add up over any group
 -- of sessions; the shared ones, which are few, are left to be told apart in each group.
 -- A family follows parent_session_id. Strays are those that no top leads to: they are in a circle,

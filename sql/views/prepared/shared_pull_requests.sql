@@ -1,5 +1,5 @@
 -- One row per session and pull request that several sessions list.
--- stored: few rows, for which the lists would be searched at each question.
+-- stored by session_id: few rows, for which the lists would be searched at each question.
 select
     pull_requests.pr_url,
     pull_requests.session_id,
