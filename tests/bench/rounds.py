@@ -49,10 +49,11 @@ def _round(loads: Loads, plan: Plan, number: int, entrants: Sequence[Entrant]) -
     """All steps of all contenders, each in a folder of its own."""
     loads.server.live()
     folders = {(c.name, api): loads.folder(f"{number}-{api}-{c.name}") for c, api in entrants}
+    truths = _truths(loads, plan)
     for step in LOADS:
         if step == CHANGED:
             loads.server.change(CHANGES)
-        truths = _truths(loads, plan)
+            truths = _truths(loads, plan)
         for contender, api in entrants:
             if step in contender.steps and not loads.has_failed(contender, api):
                 line = loads.load(contender, api, step, folders[contender.name, api], truths[api])

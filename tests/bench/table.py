@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -57,17 +57,18 @@ def report(lines: Sequence[Line], goals: Iterable[Goal], about: str) -> None:
     """Print the tables, what took how long within, what went wrong, and what was asked for."""
     from rich.console import Console  # noqa: PLC0415 not to be imported while children start
 
-    width = None if sys.stdout.isatty() else WIDTH
-    console = Console(highlight=False, markup=False, soft_wrap=not width, width=width)
+    # a narrow terminal breaks lines, but no number is cut short
+    width = max(WIDTH, shutil.get_terminal_size().columns)
+    console = Console(highlight=False, markup=False, width=width)
     main = [line for line in lines if line.scenario == SCENARIO]
-    others = [line for line in lines if line.scenario != SCENARIO]
+    others = [line for line in lines if line.scenario != SCENARIO and line.step != YARDSTICK]
     if main:
         _print(
             console, main, [*COLUMNS, ("x ours", lambda line: _shown(_times(line, main), ".2f"))]
         )
     if others:
         scenario: Column = ("scenario", lambda line: line.scenario)
-        columns = [c for c in COLUMNS if c[0] != "disk MB"]
+        columns = [column for column in COLUMNS if column[0] not in ("", "disk MB")]
         _print(console, others, [scenario, *columns, *OF_SCENARIOS])
     console.print(about)
     _print_phases(console, lines)

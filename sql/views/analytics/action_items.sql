@@ -1,5 +1,4 @@
 -- One row per action item that an analysis proposes; users trigger analyses, so a biased sample.
--- stored: how often an item is repeated takes a pass over all of them, longer than a reader waits.
 -- See insight_coverage_monthly for which share of all sessions has been analysed. API v2 gives
 -- issues no ids, so that its action items name no label.
 --
@@ -24,14 +23,6 @@ with issues as (
         row_number() over (partition by session_id, issue_id order by position) as place
     from devin.insight_issues
     where issue_id <> ''
-),
-
-repetitions as (
-    select
-        lower(trim(action_item)) as action_item,
-        count(*) as times_repeated
-    from devin.insight_action_items
-    group by lower(trim(action_item))
 )
 
 select
@@ -49,7 +40,8 @@ select
 from devin.insight_action_items as action_items
 join devin.sessions on sessions.session_id = action_items.session_id
 left join devin.organizations on organizations.org_id = sessions.org_id
-left join repetitions on repetitions.action_item = lower(trim(action_items.action_item))
+left join prepared.repeated_action_items as repetitions
+    on repetitions.action_item = lower(trim(action_items.action_item))
 left join issues
     on
         issues.session_id = action_items.session_id

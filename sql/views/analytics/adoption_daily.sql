@@ -25,7 +25,7 @@ with people as (
         created_at,
         created_date as date,
         row_number() over (partition by user_id order by created_at, session_id) = 1 as is_first
-    from analytics.sessions
+    from prepared.session_facts
     where is_human and created_date is not null
 ),
 
@@ -92,12 +92,12 @@ steps_of_days as (
 
 bounds as (
     select
-        min(created_date) as first_date,
+        cast(min(created_at) as date) as first_date,
         coalesce(
             (select cast(max(watermark) as date) from analytics.freshness),
             cast(max(updated_at) as date)
         ) as last_date
-    from analytics.sessions
+    from devin.sessions
 ),
 
 digits as (
@@ -121,9 +121,13 @@ days as (
 ),
 
 groups as (
-    select distinct false as is_total, org_id, org_name
-    from analytics.sessions
-    where org_id is not null
+    select
+        false as is_total,
+        sessions.org_id,
+        coalesce(organizations.name, sessions.org_id) as org_name
+    from (select distinct org_id from devin.sessions) as sessions
+    left join devin.organizations on organizations.org_id = sessions.org_id
+    where sessions.org_id is not null
     union all
     select true as is_total, cast(null as varchar) as org_id, cast(null as varchar) as org_name
 ),

@@ -15,25 +15,15 @@
 --   [pull requests = distinct pr_url of the sessions' pull requests in state merged]
 -- depth: How many generations there are below the root; 0 for a session on its own.
 --   [generations = longest way from the root down]
-with sessions as (
+with pull_requests as (
     select
-        session_facts.root_session_id,
-        session_facts.session_id,
-        session_facts.depth,
-        sessions.acus_consumed
-    from prepared.session_facts
-    join devin.sessions on sessions.session_id = session_facts.session_id
-),
-
-pull_requests as (
-    select
-        sessions.root_session_id,
+        facts.root_session_id,
         count(distinct pull_requests.pr_url) as pull_requests_count,
         count(distinct pull_requests.pr_url) filter (where lower(pull_requests.pr_state) = 'merged')
             as merged_pull_requests_count
     from devin.session_pull_requests as pull_requests
-    join sessions on sessions.session_id = pull_requests.session_id
-    group by sessions.root_session_id
+    join prepared.session_facts as facts on facts.session_id = pull_requests.session_id
+    group by facts.root_session_id
 ),
 
 families as (
@@ -43,7 +33,7 @@ families as (
         coalesce(sum(acus_consumed) filter (where session_id = root_session_id), 0) as own_acus,
         coalesce(sum(acus_consumed), 0) as family_acus,
         max(depth) as depth
-    from sessions
+    from prepared.session_facts
     group by root_session_id
 )
 

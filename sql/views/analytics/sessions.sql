@@ -66,7 +66,7 @@ select
     session_facts.num_user_messages,
     session_facts.num_devin_messages,
     session_facts.has_analysis,
-    cast(sessions.created_at as date) as created_date,
+    session_facts.created_date,
     date_diff('microsecond', sessions.created_at, sessions.updated_at) / 1000000.0
         as duration_seconds,
     coalesce(sessions.status in ('exit', 'error'), false) as is_terminal,
@@ -79,13 +79,12 @@ select
         or (sessions.status = 'running' and sessions.status_detail = 'finished'),
         false
     ) as is_finished,
-    sessions.user_id is not null
-    and coalesce(sessions.origin, '') not in ('automation', 'scheduled', 'code_scan') as is_human,
+    session_facts.is_human,
     session_facts.pull_requests_count,
     session_facts.open_pull_requests_count,
     session_facts.merged_pull_requests_count,
     session_facts.closed_pull_requests_count,
-    session_facts.merged_pull_requests_count > 0 as is_productive,
+    session_facts.is_productive,
     session_facts.issues_count,
     session_facts.action_items_count,
     session_facts.feedback_items_count,

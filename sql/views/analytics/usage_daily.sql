@@ -22,41 +22,22 @@
 --   [pull requests = distinct pr_url of the sessions' pull requests in state merged]
 -- merged_pull_requests_first_count: Merged pull requests whose first session is one of these; adds
 --   up. [pull requests = count of pull_requests where state is merged, at their first_session_id]
-with sessions as (
+with shared_pull_requests as (
     select
-        sessions.session_id,
-        sessions.created_date,
-        sessions.org_id,
-        sessions.org_name,
-        sessions.user_id,
-        sessions.is_human,
-        sessions.is_productive,
-        sessions.acus_consumed,
-        sessions.pull_requests_count,
-        facts.own_pull_requests_count,
-        facts.own_merged_pull_requests_count,
-        facts.merged_pull_requests_first_count
-    from analytics.sessions
-    join prepared.session_facts as facts on facts.session_id = sessions.session_id
-),
-
-shared_pull_requests as (
-    select
-        sessions.created_date,
-        sessions.org_id,
+        facts.created_date,
+        facts.org_id,
         count(distinct shared.pr_url) as pull_requests_count,
         count(distinct shared.pr_url) filter (where shared.is_merged)
             as merged_pull_requests_count
     from prepared.shared_pull_requests as shared
-    join sessions on sessions.session_id = shared.session_id
-    group by sessions.created_date, sessions.org_id
+    join prepared.session_facts as facts on facts.session_id = shared.session_id
+    group by facts.created_date, facts.org_id
 ),
 
 usage as (
     select
         created_date,
         org_id,
-        org_name,
         count(*) as sessions_count,
         count(*) filter (where is_human) as human_sessions_count,
         count(distinct user_id) filter (where is_human) as active_users_count,
@@ -66,14 +47,14 @@ usage as (
         cast(sum(own_pull_requests_count) as bigint) as own_pull_requests_count,
         cast(sum(own_merged_pull_requests_count) as bigint) as own_merged_pull_requests_count,
         cast(sum(merged_pull_requests_first_count) as bigint) as merged_pull_requests_first_count
-    from sessions
-    group by created_date, org_id, org_name
+    from prepared.session_facts
+    group by created_date, org_id
 )
 
 select
     usage.created_date,
     usage.org_id,
-    usage.org_name,
+    coalesce(organizations.name, usage.org_id) as org_name,
     usage.sessions_count,
     usage.human_sessions_count,
     usage.active_users_count,
@@ -89,3 +70,4 @@ left join shared_pull_requests as shared
     on
         shared.created_date is not distinct from usage.created_date
         and shared.org_id is not distinct from usage.org_id
+left join devin.organizations on organizations.org_id = usage.org_id

@@ -25,25 +25,23 @@
 --   up. [pull requests = count of pull_requests where state is merged, at their first_session_id]
 with sessions as (
     select
-        sessions.session_id,
-        cast(date_trunc('month', sessions.created_date) as date) as month,
-        sessions.org_id,
-        sessions.org_name,
+        session_id,
+        created_month as month,
+        org_id,
         case
-            when sessions.user_id is not null then 'user'
-            when sessions.service_user_id is not null then 'service_user'
+            when user_id is not null then 'user'
+            when service_user_id is not null then 'service_user'
             else 'unknown'
         end as actor_type,
-        coalesce(sessions.user_id, sessions.service_user_id) as actor_id,
-        sessions.is_human,
-        sessions.is_productive,
-        sessions.acus_consumed,
-        sessions.pull_requests_count,
-        facts.own_pull_requests_count,
-        facts.own_merged_pull_requests_count,
-        facts.merged_pull_requests_first_count
-    from analytics.sessions
-    join prepared.session_facts as facts on facts.session_id = sessions.session_id
+        coalesce(user_id, service_user_id) as actor_id,
+        is_human,
+        is_productive,
+        acus_consumed,
+        pull_requests_count,
+        own_pull_requests_count,
+        own_merged_pull_requests_count,
+        merged_pull_requests_first_count
+    from prepared.session_facts
 ),
 
 shared_pull_requests as (
@@ -64,7 +62,6 @@ usage as (
     select
         month,
         org_id,
-        org_name,
         actor_type,
         actor_id,
         count(*) as sessions_count,
@@ -76,13 +73,13 @@ usage as (
         cast(sum(own_merged_pull_requests_count) as bigint) as own_merged_pull_requests_count,
         cast(sum(merged_pull_requests_first_count) as bigint) as merged_pull_requests_first_count
     from sessions
-    group by month, org_id, org_name, actor_type, actor_id
+    group by month, org_id, actor_type, actor_id
 )
 
 select
     usage.month,
     usage.org_id,
-    usage.org_name,
+    coalesce(organizations.name, usage.org_id) as org_name,
     usage.actor_type,
     usage.actor_id,
     usage.sessions_count,
@@ -101,3 +98,4 @@ left join shared_pull_requests as shared
         and shared.org_id is not distinct from usage.org_id
         and shared.actor_type = usage.actor_type
         and shared.actor_id is not distinct from usage.actor_id
+left join devin.organizations on organizations.org_id = usage.org_id

@@ -1,4 +1,4 @@
--- One row per session: what is counted over its lists, and its place in its family.
+-- One row per session: what views group and count by, its lists counted, its place in its family.
 -- stored by session_id: the views look up what they would else count each time.
 -- A pull request that only one session lists is that session's own. Own ones add up over any group
 -- of sessions; the shared ones, which are few, are left to be told apart in each group.
@@ -137,6 +137,20 @@ feedback_items as (
 
 select
     sessions.session_id,
+    sessions.org_id,
+    sessions.user_id,
+    sessions.service_user_id,
+    sessions.status,
+    sessions.origin,
+    sessions.category,
+    sessions.playbook_id,
+    sessions.acus_consumed,
+    sessions.created_at,
+    cast(sessions.created_at as date) as created_date,
+    cast(date_trunc('month', sessions.created_at) as date) as created_month,
+    sessions.user_id is not null
+    and coalesce(sessions.origin, '') not in ('automation', 'scheduled', 'code_scan') as is_human,
+    coalesce(listed_pull_requests.merged_pull_requests_count, 0) > 0 as is_productive,
     insights.session_size,
     insights.num_user_messages,
     insights.num_devin_messages,

@@ -1,22 +1,9 @@
--- One row per session, dimension and value: the groups in which outcomes are counted.
+-- One row per session, dimension and value: the groups that a session may be in several of.
+-- stored by session_id: outcomes are counted anew with each publication, the groups are not.
 -- A session is in a group once, however often it names the value; where it names none, it is in
 -- the group '(none)'. In dimension repository only the pull requests of that repository count, in
 -- the others all of the session's.
-with sessions as (
-    select
-        sessions.session_id,
-        cast(date_trunc('month', sessions.created_date) as date) as month,
-        sessions.created_at,
-        sessions.acus_consumed,
-        sessions.pull_requests_count > 0 as has_pull_request,
-        sessions.is_productive,
-        facts.own_pull_requests_count,
-        facts.own_merged_pull_requests_count
-    from analytics.sessions
-    join prepared.session_facts as facts on facts.session_id = sessions.session_id
-),
-
-listed as (
+with listed as (
     select
         session_id,
         pr_url,
@@ -40,37 +27,38 @@ listed_repositories as (
 
 repositories as (
     select
-        sessions.session_id,
-        sessions.month,
+        facts.session_id,
+        facts.created_month,
         coalesce(listed_repositories.value, '(none)') as value,
-        sessions.created_at,
-        sessions.acus_consumed,
+        facts.created_at,
+        facts.acus_consumed,
         listed_repositories.session_id is not null as has_pull_request,
         coalesce(listed_repositories.is_productive, false) as is_productive,
         coalesce(listed_repositories.own_pull_requests_count, 0) as own_pull_requests_count,
         coalesce(listed_repositories.own_merged_pull_requests_count, 0)
             as own_merged_pull_requests_count
-    from sessions
-    left join listed_repositories on listed_repositories.session_id = sessions.session_id
+    from prepared.session_facts as facts
+    left join listed_repositories on listed_repositories.session_id = facts.session_id
 )
 
 select
-    sessions.session_id,
-    sessions.month,
+    facts.session_id,
+    facts.created_month,
     session_values.dimension,
     session_values.value,
-    sessions.created_at,
-    sessions.acus_consumed,
-    sessions.has_pull_request,
-    sessions.is_productive,
-    sessions.own_pull_requests_count,
-    sessions.own_merged_pull_requests_count
+    facts.created_at,
+    facts.acus_consumed,
+    facts.pull_requests_count > 0 as has_pull_request,
+    facts.is_productive,
+    facts.own_pull_requests_count,
+    facts.own_merged_pull_requests_count
 from prepared.session_values
-join sessions on sessions.session_id = session_values.session_id
+join prepared.session_facts as facts on facts.session_id = session_values.session_id
+where session_values.dimension in ('tag', 'programming_language')
 union all
 select
     session_id,
-    month,
+    created_month,
     'repository' as dimension,
     value,
     created_at,

@@ -40,7 +40,7 @@ select
         end,
         '(none)'
     ) as value
-from analytics.sessions
+from prepared.session_facts as sessions
 cross join dimensions
 union all
 select

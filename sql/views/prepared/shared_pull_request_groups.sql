@@ -21,15 +21,15 @@ with grouped as (
 )
 
 select
-    cast(date_trunc('month', sessions.created_date) as date) as month,
+    facts.created_month as month,
     grouped.dimension,
     grouped.value,
     grouped.pr_url,
     max(case when grouped.is_merged then 1 else 0 end) = 1 as is_merged
 from grouped
-join analytics.sessions on sessions.session_id = grouped.session_id
+join prepared.session_facts as facts on facts.session_id = grouped.session_id
 group by
-    cast(date_trunc('month', sessions.created_date) as date),
+    facts.created_month,
     grouped.dimension,
     grouped.value,
     grouped.pr_url
