@@ -62,6 +62,6 @@ bench: setup .venv-airbyte/installed ## Measure loads beside other ways to do th
 	@rm -f $@
 	@$(PYTHON) -m venv .venv-airbyte && .venv-airbyte/bin/pip install --quiet \
 		--disable-pip-version-check -r $< 2>.venv-airbyte/why && touch $@ \
-		|| cat .venv-airbyte/why >&2 || true
+		|| tail -n 1 .venv-airbyte/why >&2 || true
 
 .PHONY: help setup demo load test test-clients soak audit bench

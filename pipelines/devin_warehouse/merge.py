@@ -14,16 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import dlt
 import duckdb
 import pyarrow as pa
-from dlt.common.runtime.telemetry import stop_telemetry
 
 from devin_warehouse.bookkeeping import CONTENT_HASHES, note_changes, owe_insights
 from devin_warehouse.history import record_pull_request_states, record_states
 from devin_warehouse.layout import Layout
 from devin_warehouse.payloads import Kind
-from devin_warehouse.source import landing_source
 from devin_warehouse.tables import BY_NAME, Owner, Table
 from devin_warehouse.work_file import quoted
 
@@ -87,12 +84,19 @@ class Merger:
         kinds: Sequence[Kind],
         scope: str,
     ) -> None:
+        # most of the time of a run that finds nothing new, and so needs none of it
+        import dlt  # noqa: PLC0415
+        from dlt.common.runtime.telemetry import stop_telemetry  # noqa: PLC0415
+
+        from devin_warehouse.source import landing_source  # noqa: PLC0415
+
         os.environ.update(DLT_SETTINGS)
         # whoever asked dlt for its configuration before has started it
         stop_telemetry()
         self._connection = connection
         self._kinds = kinds
         self._scope = scope
+        self._landing_source = landing_source
         # whatever an earlier run left pending has been superseded by what is read now
         shutil.rmtree(layout.dlt_folder, ignore_errors=True)
         self.forget()
@@ -109,7 +113,7 @@ class Merger:
     def land(self, package: Package) -> None:
         """Bring the package's rows into the landing schema, typed; nothing is merged yet."""
         filled = [(table, rows) for table, rows in package if rows.num_rows]
-        self._pipeline.run(landing_source(filled), loader_file_format="parquet")
+        self._pipeline.run(self._landing_source(filled), loader_file_format="parquet")
 
     def merge(self, package: Package, observed_at: datetime) -> bool:
         """Replace the landed sessions whole; whether that changed data.

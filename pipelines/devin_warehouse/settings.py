@@ -6,9 +6,18 @@ over the default.
 
 from __future__ import annotations
 
+import os
+import tempfile
+import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 from devin_warehouse.errors import KeyRefused, Misuse
+
+# those that lead dlt to values or to other places for them
+DLT_VARIABLES = ("SOURCES__", "PROVIDERS__", "DLT_")
 
 
 @dataclass(frozen=True)
@@ -81,11 +90,33 @@ def api_key(environment: str | None) -> str:
 
 
 def _configured(name: str, *, is_secret: bool = False) -> str | int | None:
+    if not _is_dlt_told():
+        return None
     try:
-        import dlt  # noqa: PLC0415 half a second that `--help` does without
+        import dlt  # noqa: PLC0415 most of the time of a run that finds nothing new
 
         found: object = (dlt.secrets if is_secret else dlt.config).get(f"sources.devin.{name}")
     except Exception as error:  # dlt's config errors share no base with TOML's and the system's
         said = " ".join(str(error).split())
         raise Misuse(f"The configuration in .dlt cannot be read: {said}") from error
     return found if isinstance(found, str | int) else None
+
+
+def _is_dlt_told() -> bool:
+    """Whether any place that dlt may look at says something of us, or of other places."""
+    if find_spec("airflow") or any(name.startswith(DLT_VARIABLES) for name in os.environ):
+        return True
+    folders = [Path(".dlt"), Path("/var/dlt"), Path(tempfile.gettempdir(), "dlt")]
+    with suppress(RuntimeError):  # nobody's home
+        folders.append(Path.home() / ".dlt")
+    if data := os.environ.get("XDG_DATA_HOME"):
+        folders.append(Path(data, "dlt"))
+    return any(_is_about_us(file) for folder in folders for file in folder.glob("*.toml"))
+
+
+def _is_about_us(file: Path) -> bool:
+    try:
+        content = tomllib.loads(file.read_text())
+    except (OSError, ValueError):
+        return True  # dlt says what is wrong with it
+    return bool("providers" in content or content.get("sources", {}).get("devin"))
