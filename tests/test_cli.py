@@ -275,11 +275,14 @@ def test_the_configuration_is_the_last_word_but_the_default(run, sandbox, tmp_pa
         f'[sources.devin]\ndatabase = "configured.duckdb"\nbase_url = "{sandbox[0]}"\n'
     )
     assert run("load")[0] == 0
+    monkeypatch.setenv("SOURCES__DEVIN__DATABASE", "variable.duckdb")
+    assert run("load")[0] == 0
     monkeypatch.setenv("DEVIN_DATABASE", "environment.duckdb")
     assert run("load")[0] == 0
     assert run("load", "--database", "option.duckdb")[0] == 0
     assert {path.name for path in tmp_path.glob("*n.duckdb")} == {"option.duckdb"}
     assert (tmp_path / "configured.duckdb").exists()
+    assert (tmp_path / "variable.duckdb").exists()
     assert (tmp_path / "environment.duckdb").exists()
 
 

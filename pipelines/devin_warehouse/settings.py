@@ -111,12 +111,15 @@ def _is_dlt_told() -> bool:
         folders.append(Path.home() / ".dlt")
     if data := os.environ.get("XDG_DATA_HOME"):
         folders.append(Path(data, "dlt"))
-    return any(_is_about_us(file) for folder in folders for file in folder.glob("*.toml"))
+    files = (folder / name for folder in folders for name in ("config.toml", "secrets.toml"))
+    return any(_is_about_us(file) for file in files)
 
 
 def _is_about_us(file: Path) -> bool:
     try:
         content = tomllib.loads(file.read_text())
-    except (OSError, ValueError):
+        return bool("providers" in content or content.get("sources", {}).get("devin"))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, AttributeError):
         return True  # dlt says what is wrong with it
-    return bool("providers" in content or content.get("sources", {}).get("devin"))

@@ -73,5 +73,6 @@ def _truths(loads: Loads, plan: Plan) -> dict[str, Rows]:
 
 
 def _least(api: str, step: str, truth: Rows) -> int:
-    needed = {FIRST: truth.get("sessions", 0), IDLE: 0, CHANGED: CHANGES}
+    sessions = truth.get("sessions", 0)
+    needed = {FIRST: sessions, IDLE: 0, CHANGED: min(CHANGES, sessions)}
     return least_requests(api, needed[step])

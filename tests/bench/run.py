@@ -28,7 +28,7 @@ from tests.bench.goals import goals
 from tests.bench.loads import say
 from tests.bench.measurements import Line
 from tests.bench.plan import Plan, Sizes
-from tests.bench.processes import KEYS
+from tests.bench.processes import KEYS, ROOT
 from tests.bench.rounds import SCENARIO, first
 from tests.bench.scenarios import GROWTH, LATENCY, SMALL, growth, latency, small
 from tests.bench.table import report
@@ -46,7 +46,8 @@ def fingerprint() -> str:
     """Of the code that is measured: two of them in one table would be no measurement."""
     package = importlib.util.find_spec("devin_warehouse")
     folder = Path(package.origin).parent if package and package.origin else HERE
-    contents = b"".join(path.read_bytes() for path in sorted(folder.rglob("*.py")))
+    paths = [*sorted(folder.rglob("*.py")), *sorted((ROOT / "sql").rglob("*.sql"))]
+    contents = b"".join(path.read_bytes() for path in paths)
     return hashlib.sha256(contents).hexdigest()[:12]
 
 
