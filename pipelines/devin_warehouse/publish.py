@@ -26,6 +26,7 @@ from devin_warehouse.copying import NotACopy, bring_up_to_date, write_anew
 from devin_warehouse.errors import CheckFailed, Misuse
 from devin_warehouse.layout import Layout, local_resources
 from devin_warehouse.ledger import Run, naive, remark
+from devin_warehouse.reach import cut_down
 from devin_warehouse.sql_files import Sql
 from devin_warehouse.tables import CONTRACT_VERSION, SCHEMA
 from devin_warehouse.work_file import database_errors, quoted, transaction
@@ -186,7 +187,7 @@ def _write_copy(
         connection.execute("USE published")
         write = bring_up_to_date if base else write_anew
         with write(connection, sql, (CONTRACT_VERSION, __version__, naive(now))):
-            warnings = _check(connection, sql)
+            warnings = _check(connection, sql, is_anew=base is None)
             for warning in warnings:
                 remark(connection, run, warning)
     finally:
@@ -219,9 +220,17 @@ def _note(
         connection.execute("DELETE FROM bookkeeping.unpublished")
 
 
-def _check(connection: duckdb.DuckDBPyConnection, sql: Sql) -> list[str]:
-    """Run the checks in the copy; raises CheckFailed if one of severity error finds rows."""
-    found = [result for result in run_checks(connection, sql.checks) if result.found]
+def _check(connection: duckdb.DuckDBPyConnection, sql: Sql, *, is_anew: bool) -> list[str]:
+    """Run the checks in the copy; raises CheckFailed if one of severity error finds rows.
+
+    In a copy made from the last one, what goes by session is looked at where something changed.
+    """
+    partial = [check for check in sql.checks if check.is_by_session and not is_anew]
+    results = run_checks(connection, [check for check in sql.checks if check not in partial])
+    if partial:
+        with cut_down(connection):
+            results += run_checks(connection, partial)
+    found = [result for result in results if result.found]
     fatal = [result.sentence for result in found if result.is_fatal]
     if fatal:
         raise CheckFailed(f"{'; '.join(fatal)}. Nothing was published.")

@@ -35,9 +35,9 @@ WITH RECURSIVE changed AS (
 ),
 pairs AS (
     SELECT session_id AS one, pr_url AS other FROM work.{SCHEMA}.pull_request_states
-    UNION
+    UNION ALL
     SELECT session_id, parent_session_id FROM work.{SCHEMA}.sessions
-    UNION
+    UNION ALL
     SELECT session_id, parent_session_id FROM published.{SCHEMA}.sessions
 ),
 links AS (
@@ -64,14 +64,22 @@ def affected(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]) ->
     connection.execute(REACH)
     connection.execute("ATTACH ':memory:' AS affected")
     try:
-        connection.execute("USE affected")
-        _cut_down(connection, views)
-        connection.execute("USE published")
+        with cut_down(connection):
+            _create(connection, views)
+        yield
+    finally:
+        connection.execute("DETACH affected")
+        connection.execute("DROP TABLE temp.main.reached")
+
+
+@contextmanager
+def cut_down(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """While it lasts, names are those of the database `affected`."""
+    connection.execute("USE affected")
+    try:
         yield
     finally:
         connection.execute("USE published")
-        connection.execute("DETACH affected")
-        connection.execute("DROP TABLE temp.main.reached")
 
 
 def renew_views(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]) -> None:
@@ -90,12 +98,11 @@ def renew_views(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile])
 def _renew(connection: duckdb.DuckDBPyConnection, view: SqlFile) -> None:
     table = f"published.{table_of(view)}"
     connection.execute(f"DELETE FROM {table} WHERE {_is_reached(view.stored_by)}")
-    connection.execute("USE affected")
-    connection.execute(f"INSERT INTO {table} {view.text}")
-    connection.execute("USE published")
+    with cut_down(connection):
+        connection.execute(f"INSERT INTO {table} {view.text}")
 
 
-def _cut_down(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]) -> None:
+def _create(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]) -> None:
     schemas = dict.fromkeys([SCHEMA, *(view.schema for view in views)])
     for schema in schemas:
         connection.execute(f'CREATE SCHEMA "{schema}"')

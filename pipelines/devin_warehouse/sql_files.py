@@ -9,7 +9,7 @@ A file says what it is in the comment that it begins with. A view's:
 
 Where it says `stored by session_id: why`, rows can be renewed by that column alone (see reach).
 A check's begins with `severity: error` or `severity: warn`, then says what holds where it finds no
-row.
+row, and `by session` if it need only look at sessions that have changed.
 """
 
 from __future__ import annotations
@@ -95,6 +95,11 @@ class SqlFile:
         """The column by which stored rows can be renewed alone; "" if they cannot."""
         found = filter(None, map(_STORED.match, self.header))
         return next((match[1] or "" for match in found), "")
+
+    @property
+    def is_by_session(self) -> bool:
+        """Of a check: whether what it says of a session depends on that session's rows alone."""
+        return "by session" in self.header
 
     @property
     def severity(self) -> str:

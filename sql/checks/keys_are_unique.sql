@@ -1,5 +1,6 @@
 -- severity: error
 -- A key stands once in its table.
+-- by session
 with keys as (
     select 'sessions' as table_name, session_id as key from devin.sessions
     union all

@@ -1,5 +1,6 @@
 -- severity: error
 -- No row of a list or of history without the session, or the insights, that it belongs to.
+-- by session
 with members as (
     select 'session_prompts' as table_name, session_id from devin.session_prompts
     union all

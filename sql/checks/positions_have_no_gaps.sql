@@ -1,6 +1,7 @@
 -- severity: error
 -- A list's rows are numbered from 0 without gaps, so that none is missing.
 -- That no number is there twice is what keys_are_unique looks for.
+-- by session
 with lists as (
     select 'session_tags' as table_name, session_id, '' as usage, position
     from devin.session_tags

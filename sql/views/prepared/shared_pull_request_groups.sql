@@ -1,5 +1,5 @@
 -- One row per month, dimension, value and pull request that several sessions list.
--- stored: few rows, for which all groups would be searched at each question.
+-- stored by pr_url: few rows, for which all groups would be searched at each question.
 with grouped as (
     select
         shared.session_id,
