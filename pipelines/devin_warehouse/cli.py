@@ -66,6 +66,7 @@ def load(
     from devin_warehouse.api.listing import Filters
     from devin_warehouse.plan import Order
     from devin_warehouse.preview import preview
+    from devin_warehouse.process import frugal_memory
 
     filters = Filters(
         org_ids=tuple(org_id or ()),
@@ -103,6 +104,7 @@ def load(
     if dry_run:
         console.show_preview(preview(order), log_format)
         return
+    frugal_memory()
     with console.reporting(log_format, is_quiet=quiet, is_verbose=verbose) as report:
         summary = loading.load(order, report)
     console.summarize(summary, order.layout, log_format, is_quiet=quiet)

@@ -148,6 +148,7 @@ class Intake:
 
     def start_package(self) -> None:
         """Forget the committed package."""
+        self.package.clear()
         self.package = Package()
         self._packed = set()
 

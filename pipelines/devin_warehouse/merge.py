@@ -64,6 +64,13 @@ class Package:
         """Add rows of a table."""
         self.parts.setdefault(table.name, []).append(rows)
 
+    def clear(self) -> None:
+        """Let go of the rows, whoever still holds the package.
+
+        (Where dlt has imported something late, it keeps the frames in which that happened.)
+        """
+        self.parts.clear()
+
     def __iter__(self) -> Iterator[tuple[Table, pa.Table]]:
         known = {**BY_NAME, CONTENT_HASHES.name: CONTENT_HASHES}
         for name, parts in self.parts.items():
@@ -114,6 +121,7 @@ class Merger:
         """Bring the package's rows into the landing schema, typed; nothing is merged yet."""
         filled = [(table, rows) for table, rows in package if rows.num_rows]
         self._pipeline.run(self._landing_source(filled), loader_file_format="parquet")
+        filled.clear()
 
     def merge(self, package: Package, observed_at: datetime) -> bool:
         """Replace the landed sessions whole; whether that changed data.

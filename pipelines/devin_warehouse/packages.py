@@ -37,7 +37,7 @@ from devin_warehouse.tables import Owner
 from devin_warehouse.windows import Frontier
 from devin_warehouse.work_file import transaction
 
-PACKAGE_SESSIONS = 10_000
+PACKAGE_SESSIONS = 25_000
 PACKAGE_SECONDS = 60
 
 TOUCHED = """

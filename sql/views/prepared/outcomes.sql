@@ -29,6 +29,25 @@ of_lists as (
     group by session_groups.created_month, session_groups.dimension, session_groups.value
 ),
 
+facts as (
+    select
+        created_month,
+        coalesce(category, '(none)') as category,
+        coalesce(origin, '(none)') as origin,
+        coalesce(playbook_id, '(none)') as playbook_id,
+        coalesce(session_size, '(none)') as session_size,
+        coalesce(status, '(none)') as status,
+        coalesce(org_id, '(none)') as org_id,
+        coalesce(user_id, '(none)') as user_id,
+        created_at,
+        acus_consumed,
+        is_productive,
+        pull_requests_count,
+        own_pull_requests_count,
+        own_merged_pull_requests_count
+    from prepared.session_facts
+),
+
 of_columns as (
     select
         facts.created_month as month,
@@ -48,8 +67,7 @@ of_columns as (
             facts.session_size,
             facts.status,
             facts.org_id,
-            facts.user_id,
-            '(none)'
+            facts.user_id
         ) as value,
         count(*) as sessions_count,
         count(*) filter (where facts.created_at < settled.before) as sessions_settled_count,
@@ -61,7 +79,7 @@ of_columns as (
         cast(sum(facts.own_pull_requests_count) as bigint) as own_pull_requests_count,
         cast(sum(facts.own_merged_pull_requests_count) as bigint)
             as own_merged_pull_requests_count
-    from prepared.session_facts as facts
+    from facts
     cross join settled
     group by grouping sets (
         (facts.created_month, facts.category),

@@ -89,49 +89,92 @@ families as (
     from circle_members
 ),
 
-listed_pull_requests as (
+elements as (
     select
         session_id,
-        count(*) as pull_requests_count,
-        count(*) filter (where lower(pr_state) = 'open') as open_pull_requests_count,
-        count(*) filter (where lower(pr_state) = 'merged') as merged_pull_requests_count,
-        count(*) filter (where lower(pr_state) = 'closed') as closed_pull_requests_count
+        1 as pull_requests,
+        case when lower(pr_state) = 'open' then 1 else 0 end as open_pull_requests,
+        case when lower(pr_state) = 'merged' then 1 else 0 end as merged_pull_requests,
+        case when lower(pr_state) = 'closed' then 1 else 0 end as closed_pull_requests,
+        0 as merged_pull_requests_first,
+        0 as own_pull_requests,
+        0 as own_merged_pull_requests,
+        0 as issues,
+        0 as action_items,
+        0 as feedback_items
     from devin.session_pull_requests
-    group by session_id
-),
-
-first_pull_requests as (
+    union all
     select
         first_session_id as session_id,
-        count(*) filter (where lower(state) = 'merged') as merged_pull_requests_first_count,
-        count(*) filter (where sessions_count = 1) as own_pull_requests_count,
-        count(*) filter (where sessions_count = 1 and lower(state) = 'merged')
-            as own_merged_pull_requests_count
+        0 as pull_requests,
+        0 as open_pull_requests,
+        0 as merged_pull_requests,
+        0 as closed_pull_requests,
+        case when lower(state) = 'merged' then 1 else 0 end as merged_pull_requests_first,
+        case when sessions_count = 1 then 1 else 0 end as own_pull_requests,
+        case when sessions_count = 1 and lower(state) = 'merged' then 1 else 0 end as own_merged_pull_requests,
+        0 as issues,
+        0 as action_items,
+        0 as feedback_items
     from analytics.pull_requests
-    group by first_session_id
-),
-
-issues as (
+    union all
     select
         session_id,
-        count(*) as issues_count
+        0 as pull_requests,
+        0 as open_pull_requests,
+        0 as merged_pull_requests,
+        0 as closed_pull_requests,
+        0 as merged_pull_requests_first,
+        0 as own_pull_requests,
+        0 as own_merged_pull_requests,
+        1 as issues,
+        0 as action_items,
+        0 as feedback_items
     from devin.insight_issues
-    group by session_id
-),
-
-action_items as (
+    union all
     select
         session_id,
-        count(*) as action_items_count
+        0 as pull_requests,
+        0 as open_pull_requests,
+        0 as merged_pull_requests,
+        0 as closed_pull_requests,
+        0 as merged_pull_requests_first,
+        0 as own_pull_requests,
+        0 as own_merged_pull_requests,
+        0 as issues,
+        1 as action_items,
+        0 as feedback_items
     from devin.insight_action_items
-    group by session_id
-),
-
-feedback_items as (
+    union all
     select
         session_id,
-        count(*) as feedback_items_count
+        0 as pull_requests,
+        0 as open_pull_requests,
+        0 as merged_pull_requests,
+        0 as closed_pull_requests,
+        0 as merged_pull_requests_first,
+        0 as own_pull_requests,
+        0 as own_merged_pull_requests,
+        0 as issues,
+        0 as action_items,
+        1 as feedback_items
     from devin.insight_feedback_items
+),
+
+counts as (
+    select
+        session_id,
+        cast(sum(pull_requests) as bigint) as pull_requests_count,
+        cast(sum(open_pull_requests) as bigint) as open_pull_requests_count,
+        cast(sum(merged_pull_requests) as bigint) as merged_pull_requests_count,
+        cast(sum(closed_pull_requests) as bigint) as closed_pull_requests_count,
+        cast(sum(merged_pull_requests_first) as bigint) as merged_pull_requests_first_count,
+        cast(sum(own_pull_requests) as bigint) as own_pull_requests_count,
+        cast(sum(own_merged_pull_requests) as bigint) as own_merged_pull_requests_count,
+        cast(sum(issues) as bigint) as issues_count,
+        cast(sum(action_items) as bigint) as action_items_count,
+        cast(sum(feedback_items) as bigint) as feedback_items_count
+    from elements
     group by session_id
 )
 
@@ -150,32 +193,28 @@ select
     cast(date_trunc('month', sessions.created_at) as date) as created_month,
     sessions.user_id is not null
     and coalesce(sessions.origin, '') not in ('automation', 'scheduled', 'code_scan') as is_human,
-    coalesce(listed_pull_requests.merged_pull_requests_count, 0) > 0 as is_productive,
+    coalesce(counts.merged_pull_requests_count, 0) > 0 as is_productive,
     insights.session_size,
     insights.num_user_messages,
     insights.num_devin_messages,
     coalesce(insights.has_analysis, false) as has_analysis,
-    coalesce(listed_pull_requests.pull_requests_count, 0) as pull_requests_count,
-    coalesce(listed_pull_requests.open_pull_requests_count, 0) as open_pull_requests_count,
-    coalesce(listed_pull_requests.merged_pull_requests_count, 0) as merged_pull_requests_count,
-    coalesce(listed_pull_requests.closed_pull_requests_count, 0) as closed_pull_requests_count,
-    coalesce(first_pull_requests.merged_pull_requests_first_count, 0)
+    coalesce(counts.pull_requests_count, 0) as pull_requests_count,
+    coalesce(counts.open_pull_requests_count, 0) as open_pull_requests_count,
+    coalesce(counts.merged_pull_requests_count, 0) as merged_pull_requests_count,
+    coalesce(counts.closed_pull_requests_count, 0) as closed_pull_requests_count,
+    coalesce(counts.merged_pull_requests_first_count, 0)
         as merged_pull_requests_first_count,
-    coalesce(first_pull_requests.own_pull_requests_count, 0) as own_pull_requests_count,
-    coalesce(first_pull_requests.own_merged_pull_requests_count, 0)
+    coalesce(counts.own_pull_requests_count, 0) as own_pull_requests_count,
+    coalesce(counts.own_merged_pull_requests_count, 0)
         as own_merged_pull_requests_count,
-    coalesce(issues.issues_count, 0) as issues_count,
-    coalesce(action_items.action_items_count, 0) as action_items_count,
-    coalesce(feedback_items.feedback_items_count, 0) as feedback_items_count,
+    coalesce(counts.issues_count, 0) as issues_count,
+    coalesce(counts.action_items_count, 0) as action_items_count,
+    coalesce(counts.feedback_items_count, 0) as feedback_items_count,
     coalesce(families.root_session_id, sessions.session_id) as root_session_id,
     cast(coalesce(families.depth, 0) as bigint) as depth,
     deleted_sessions.session_id is not null as is_deleted
 from devin.sessions
 left join devin.insights on insights.session_id = sessions.session_id
-left join listed_pull_requests on listed_pull_requests.session_id = sessions.session_id
-left join first_pull_requests on first_pull_requests.session_id = sessions.session_id
-left join issues on issues.session_id = sessions.session_id
-left join action_items on action_items.session_id = sessions.session_id
-left join feedback_items on feedback_items.session_id = sessions.session_id
+left join counts on counts.session_id = sessions.session_id
 left join families on families.session_id = sessions.session_id
 left join devin.deleted_sessions on deleted_sessions.session_id = sessions.session_id
