@@ -60,14 +60,38 @@ def test_changes_make_the_same_copy_as_writing_anew(make_warehouse, written, ver
     assert warehouse.path.read_bytes()[12] == 65
     assert warehouse.path.stat().st_mode & 0o777 == 0o444
     changed = contents(warehouse.path)
+    assert contents_anew(warehouse, version) == changed
+    assert written[-1] == "write_anew"
+
+
+def contents_anew(warehouse, version):
+    """What a copy holds that is written anew."""
     with duckdb.connect(str(warehouse.layout.work_file)) as work:
         work.execute("UPDATE bookkeeping.publication SET published_at = NULL, written_bytes = NULL")
         work.execute("UPDATE bookkeeping.publication SET data_version = data_version + 1")
         work.execute("SET TimeZone = 'UTC'")
         run = Run("none", version, "incremental")
         assert publish.publish(work, warehouse.layout, run, Sql.of()).is_new
-    assert written[-1] == "write_anew"
-    assert contents(warehouse.path) == changed
+    return contents(warehouse.path)
+
+
+def test_history_that_grows_by_itself_is_published(make_warehouse, written):
+    """A state that was published before its insights came, and these then are what they were."""
+    warehouse = make_warehouse(60, version="v3", faults={"bulk_insights": "404"})
+    warehouse.load(sql=Sql.of())
+    warehouse.faults.failing_insights = 1.0
+    warehouse.world.clock.advance(HOUR)
+    (moved,) = warehouse.world.touch(1)
+    assert warehouse.load(sql=Sql.of()).insights_failed == 1
+    warehouse.faults.failing_insights = 0
+    warehouse.world.clock.advance(HOUR)
+    assert warehouse.load(sql=Sql.of()).counts.changed == 0
+    assert written == ["write_anew", "bring_up_to_date", "bring_up_to_date"]
+    assert warehouse.differences() == []
+    grown = contents(warehouse.path)
+    steps = [row for row in grown[0]["prepared.analytics_acu_accrual"] if moved in row]
+    assert len(steps) == 2
+    assert contents_anew(warehouse, "v3") == grown
 
 
 def spoil(warehouse, statement):

@@ -102,7 +102,7 @@ WHERE created_at > $now::TIMESTAMP - to_days($days)
 """
 NOTE_UNPUBLISHED = """
 INSERT INTO bookkeeping.unpublished
-SELECT DISTINCT session_id FROM landing.content_hashes
+SELECT DISTINCT session_id FROM ({sessions}) AS changed
 ANTI JOIN bookkeeping.unpublished USING (session_id)
 """
 OWE_WHAT_IS_NOT_THERE = """
@@ -319,7 +319,12 @@ def note_changes(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
         "WHERE session_id IN (SELECT session_id FROM landing.content_hashes)"
     )
     connection.execute(NOTE_CHANGES, {"now": naive(now), "days": UNSETTLED_FOR.days})
-    connection.execute(NOTE_UNPUBLISHED)
+    note_unpublished(connection, "SELECT session_id FROM landing.content_hashes")
+
+
+def note_unpublished(connection: duckdb.DuckDBPyConnection, sessions: str) -> None:
+    """Remember sessions, selected by `sessions`, as those whose rows the next copy must renew."""
+    connection.execute(NOTE_UNPUBLISHED.format(sessions=sessions))
 
 
 def absent(

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import duckdb
 
+from devin_warehouse.bookkeeping import note_unpublished
 from devin_warehouse.ledger import naive
 
 STATES = """
@@ -43,9 +44,16 @@ WHERE NOT EXISTS (
 
 def record_states(
     connection: duckdb.DuckDBPyConnection, sessions: str, observed_at: datetime
-) -> None:
-    """Add the states of some sessions, selected by `sessions`, that were never seen before."""
-    connection.execute(STATES.format(sessions=sessions), [naive(observed_at)])
+) -> bool:
+    """Add the states of some sessions, selected by `sessions`, that were never seen before.
+
+    Whether there were any; these sessions' histories are unpublished then.
+    """
+    statement = STATES.format(sessions=sessions)
+    added: int = connection.execute(statement, [naive(observed_at)]).fetchall()[0][0]
+    if added:
+        note_unpublished(connection, sessions)
+    return bool(added)
 
 
 def record_pull_request_states(

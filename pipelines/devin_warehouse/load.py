@@ -316,7 +316,12 @@ class _Loading:
         ):
             bookkeeping.owes_nothing(self._connection, session_ids)
             without = "SELECT session_id FROM without"
-            record_states(self._connection, without, self._packages.intake.observed_at)
+            self._record(without)
+
+    def _record(self, sessions: str) -> None:
+        """Add the states of sessions, selected by `sessions`, to history, and note if that grew."""
+        if record_states(self._connection, sessions, self._packages.intake.observed_at):
+            bookkeeping.note_change(self._connection)
 
     @property
     def _tells_sessions_by_id(self) -> bool:
@@ -389,7 +394,8 @@ class _Loading:
         if not self._order.with_insights:
             # nobody waits for their insights: they are recorded as they are
             owing = "SELECT session_id FROM bookkeeping.insights_owed"
-            record_states(self._connection, owing, self._packages.intake.observed_at)
+            with transaction(self._connection):
+                self._record(owing)
         summary.rows = {table.name: self._count(table.name) for table in TABLES}
         summary.rejected_records = self._count(
             "rejected_records ANTI JOIN devin.deleted_sessions USING (session_id)"

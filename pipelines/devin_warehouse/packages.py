@@ -159,7 +159,7 @@ class Packages:
             is_changed = bool(
                 package.parts and self._merger and self._merger.merge(package, observed_at)
             )
-            self._settle(observed_at, has_landed=bool(package.kinds))
+            is_changed |= self._settle(observed_at, has_landed=bool(package.kinds))
             if self._forget_healed() or is_changed:
                 bookkeeping.note_change(self._connection)
             if package.parts and self._merger:
@@ -170,18 +170,23 @@ class Packages:
         self.intake.start_package()
         self._started = time.monotonic()
 
-    def _settle(self, observed_at: datetime, *, has_landed: bool) -> None:
-        """Strike what is owed no more, and record the states that are complete by now."""
+    def _settle(self, observed_at: datetime, *, has_landed: bool) -> bool:
+        """Strike what is owed no more, and record the states that are complete by now.
+
+        Whether history has grown.
+        """
         settled: list[str] = []
+        has_grown = False
         for kind in self._feed.kinds:
             if Owner.SESSION not in kind.owners:
                 settled = bookkeeping.settle_insights(self._connection, kind)
         if settled or has_landed:
             with bookkeeping.given(self._connection, "touched", settled):
                 complete = TOUCHED.format(landed=ALSO_LANDED if has_landed else "")
-                record_states(self._connection, complete, observed_at)
+                has_grown = record_states(self._connection, complete, observed_at)
         if self._rechecked:
             bookkeeping.note_rechecks(self._connection, self._rechecked, observed_at)
+        return has_grown
 
     def _forget_healed(self) -> bool:
         """Sessions that were read leave the lists of the unreadable and of the deleted."""

@@ -155,8 +155,8 @@ class Walker(Protocol):
 class SkipWalker:
     """Walks by `skip`: pages together where their number is known, else in turn."""
 
-    largest = 2_000
-    aimed_at = 1_500
+    largest = 5_000
+    aimed_at = 4_000
 
     def __init__(self, take: Take, _horizon: datetime | None) -> None:
         self._take = take
@@ -207,8 +207,8 @@ class SkipWalker:
 class TokenWalker:
     """Walks by token, one page after the other; each window costs a request more, so fewer."""
 
-    largest = 4_000
-    aimed_at = 2_000
+    largest = 6_000
+    aimed_at = 2_500
 
     def __init__(self, take: Take, horizon: datetime | None) -> None:
         self._take = take
@@ -263,7 +263,7 @@ class TokenWalker:
 def _probed(window: Window) -> list[datetime]:
     """Instants at which a window is counted: evenly, or ever further back where it has no start."""
     if window.since is None:
-        return [window.until - OLDEST_PROBE / 2**power for power in range(PROBES + 3)]
+        return [window.until - OLDEST_PROBE / 2**power for power in range(PROBES)]
     step = (window.until - window.since) / PROBES
     return [window.since + step * i for i in range(1, PROBES)]
 
