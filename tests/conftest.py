@@ -24,6 +24,7 @@ from devin_warehouse.sandbox import Faults, World, create_app
 from devin_warehouse.sandbox.v2 import encoded_record
 from devin_warehouse.sandbox.v3 import encoded_insights, encoded_item
 from devin_warehouse.sql_files import Sql
+from devin_warehouse.walk import SkipWalker, TokenWalker
 from tests.truth import Rows, compared, differences
 from tests.truth_v3 import expected_v3
 
@@ -126,6 +127,19 @@ class Warehouse:
             if self.version == "v2":
                 return differences(connection, self.records, left_out=left_out)
             return compared(connection, self.truth(left_out), left_out)
+
+
+@pytest.fixture(scope="module")
+def small_windows():
+    """Cut windows when they are as small as a test can afford: 2,600 sessions into two, and more.
+
+    In use they are twice as large, so that fewer pages are half full.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for walker, largest, aimed_at in ((SkipWalker, 2_000, 1_500), (TokenWalker, 4_000, 2_000)):
+            patch.setattr(walker, "largest", largest)
+            patch.setattr(walker, "aimed_at", aimed_at)
+        yield
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from devin_warehouse.sandbox.v2 import encoded_record
 from devin_warehouse.windows import Window
 from tests.fake_api import FakeClock
 
+pytestmark = pytest.mark.usefixtures("small_windows")
+
 NOW = datetime(2026, 11, 2, 9, 30, 0, 250_000, tzinfo=UTC)
 ORDERS = ["created_desc", "updated_asc", "updated_desc"]
 BOUNDS: list[Bounds] = ["[)", "[]", "(]", "()"]

@@ -18,6 +18,8 @@ from devin_warehouse.feed import Connection, open_feed
 from devin_warehouse.windows import Window
 from tests.fake_api import DATE, FakeClock
 
+pytestmark = pytest.mark.usefixtures("small_windows")
+
 UNTIL = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 SINCE = UNTIL - timedelta(days=10)
 TOO_MANY = 1_400

@@ -47,7 +47,7 @@ class Kind:
 
     def content(self, record: Record) -> Record:
         """What of a record is this kind's own."""
-        if self.foreign.isdisjoint(record):
+        if not self.foreign or self.foreign.isdisjoint(record):
             return record
         return {key: value for key, value in record.items() if key not in self.foreign}
 

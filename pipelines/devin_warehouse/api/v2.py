@@ -45,8 +45,8 @@ def read_time(value: Any) -> datetime:  # noqa: ANN401
 
 
 def _cut(record: Record) -> Mapping[Owner, Record]:
-    session = {key: value for key, value in record.items() if key != "session_analysis"}
-    analysis = record.get("session_analysis")
+    session = record.copy()
+    analysis = session.pop("session_analysis", None)
     insights = {"session_id": record["session_id"], "analysis": analysis}
     return {Owner.SESSION: session, Owner.INSIGHTS: insights}
 
