@@ -24,7 +24,7 @@ from devin_warehouse.history import record_states
 from devin_warehouse.intake import Counts
 from devin_warehouse.locks import one_writer
 from devin_warehouse.lookup import IDS_A_REQUEST
-from devin_warehouse.packages import Packages, Progress
+from devin_warehouse.packages import PACKAGE_SESSIONS, Packages, Progress
 from devin_warehouse.plan import Order
 from devin_warehouse.process import Stop, files_for_their_owner, stop_signals
 from devin_warehouse.publish import publish
@@ -318,6 +318,15 @@ class _Loading:
             without = "SELECT session_id FROM without"
             self._record(without)
 
+    def _record_owing(self) -> None:
+        """Sessions whose insights nobody waits for are recorded as they are, some at a time."""
+        owing = "SELECT session_id FROM bookkeeping.insights_owed"
+        count = self._connection.execute(f"SELECT count(*) FROM ({owing})").fetchall()[0][0]
+        slices = 1 + count // PACKAGE_SESSIONS
+        for number in range(slices):
+            with transaction(self._connection):
+                self._record(f"{owing} WHERE hash(session_id) % {slices} = {number}")
+
     def _record(self, sessions: str) -> None:
         """Add the states of sessions, selected by `sessions`, to history, and note if that grew."""
         if record_states(self._connection, sessions, self._packages.intake.observed_at):
@@ -392,10 +401,7 @@ class _Loading:
         if traffic.replaced_surrogates:
             self._notice(f"{traffic.replaced_surrogates:,} lone surrogates in texts became U+FFFD.")
         if not self._order.with_insights:
-            # nobody waits for their insights: they are recorded as they are
-            owing = "SELECT session_id FROM bookkeeping.insights_owed"
-            with transaction(self._connection):
-                self._record(owing)
+            self._record_owing()
         summary.rows = {table.name: self._count(table.name) for table in TABLES}
         summary.rejected_records = self._count(
             "rejected_records ANTI JOIN devin.deleted_sessions USING (session_id)"

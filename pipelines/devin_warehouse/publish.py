@@ -29,13 +29,12 @@ from devin_warehouse.ledger import Run, naive, remark
 from devin_warehouse.reach import cut_down
 from devin_warehouse.sql_files import Sql
 from devin_warehouse.tables import CONTRACT_VERSION, SCHEMA
-from devin_warehouse.work_file import database_errors, quoted, transaction
+from devin_warehouse.work_file import allow_memory, database_errors, quoted, transaction
 
 STORAGE_VERSION = "v1.2.0"
 MODE = 0o444
-# in MB; 500,000 sessions are published with the least, the rest being spilled
+# in MB: enough for 500,000 sessions
 LEAST_MEMORY = 250
-SESSIONS_A_MB = 2_000
 LEDGER_AGE = pendulum.duration(hours=1)
 # beyond these, writing anew is quicker, or worth its time
 LARGEST_CHANGE = 0.2
@@ -75,7 +74,8 @@ def publish(
     now = pendulum.now("UTC")
     if not _is_due(connection, layout, now, sql.fingerprint):
         return Publication()
-    _prepare(connection)
+    connection.execute("RESET threads")
+    allow_memory(connection, LEAST_MEMORY)
     before = layout.target if _is_kept(connection) else None
     base = _base(connection, layout, run, sql)
     target = _next_target(layout)
@@ -93,14 +93,6 @@ def publish(
     _note(connection, target, now, sql, warnings, is_anew=is_anew)
     _remove_others(layout, {before, target.name})
     return Publication(is_new=True, warnings=tuple(warnings))
-
-
-def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give DuckDB what publishing needs: all cores, and memory that grows with the warehouse."""
-    sessions = connection.execute(f"SELECT count(*) FROM {SCHEMA}.sessions").fetchall()[0][0]
-    megabytes = max(LEAST_MEMORY, sessions // SESSIONS_A_MB)
-    connection.execute("RESET threads")
-    connection.execute(f"SET memory_limit = '{megabytes}MB'")
 
 
 def _is_due(

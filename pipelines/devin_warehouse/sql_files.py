@@ -92,9 +92,10 @@ class SqlFile:
 
     @property
     def stored_by(self) -> str:
-        """The column by which stored rows can be renewed alone; "" if they cannot."""
+        """The column by which stored rows of a view of ours can be renewed alone; "" if none."""
         found = filter(None, map(_STORED.match, self.header))
-        return next((match[1] or "" for match in found), "")
+        column = next((match[1] or "" for match in found), "")
+        return column if self.schema in OUR_SCHEMAS else ""
 
     @property
     def is_by_session(self) -> bool:

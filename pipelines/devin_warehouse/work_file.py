@@ -32,8 +32,10 @@ NO_ROOM = (
 )
 # one thread, until there is something to publish: Python waits for those of DuckDB, and its own
 # threads with it (a first load of 20,000: 6 % less time)
+LEAST_MEMORY = 150
+SESSIONS_A_MB = 2_000
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
-    "memory_limit": "150MB",
+    "memory_limit": f"{LEAST_MEMORY}MB",
     "preserve_insertion_order": False,
     "threads": 1,
 }
@@ -68,10 +70,20 @@ def open_work_file(layout: Layout, wait_seconds: float = 0) -> Iterator[duckdb.D
                 "it for sessions that do not change any more.",
                 layout.work_file,
             )
+        allow_memory(connection, LEAST_MEMORY)
         _adopt_history(connection, layout)
         yield connection
     finally:
         connection.close()
+
+
+def allow_memory(connection: duckdb.DuckDBPyConnection, least: int) -> None:
+    """Let DuckDB hold so many MB, and more in a large warehouse; what does not fit is spilled.
+
+    Not everything can be: what joins all sessions needs half a kilobyte for each.
+    """
+    sessions = connection.execute(f"SELECT count(*) FROM work.{SCHEMA}.sessions").fetchall()[0][0]
+    connection.execute(f"SET memory_limit = '{max(least, sessions // SESSIONS_A_MB)}MB'")
 
 
 def compact(layout: Layout) -> None:
