@@ -94,6 +94,56 @@ def test_history_that_grows_by_itself_is_published(make_warehouse, written):
     assert contents_anew(warehouse, "v3") == grown
 
 
+FIRST = "SELECT min(session_id) FROM devin.sessions"
+NEXT = "SELECT session_id FROM devin.sessions ORDER BY 1 LIMIT 3 OFFSET 1"
+LISTING = "SELECT DISTINCT session_id FROM devin.session_pull_requests ORDER BY 1 LIMIT 3"
+OTHERWISE = {
+    "a name": "INSERT INTO devin.organizations SELECT min(org_id), 'Ledger' FROM devin.sessions",
+    "another name": "INSERT INTO devin.users SELECT min(user_id), 'Ada', NULL FROM devin.sessions",
+    "a deletion": f"INSERT INTO devin.deleted_sessions SELECT ({FIRST}), now()",
+    "a family": f"""
+        UPDATE devin.sessions SET parent_session_id = ({FIRST}) WHERE session_id IN ({NEXT});
+        INSERT INTO bookkeeping.unpublished {NEXT}
+    """,
+    "a family that ends": f"""
+        UPDATE devin.sessions SET parent_session_id = NULL WHERE session_id IN ({NEXT});
+        INSERT INTO bookkeeping.unpublished {NEXT}
+    """,
+    "a shared pull request": f"""
+        UPDATE devin.session_pull_requests
+        SET pr_url = (SELECT min(pr_url) FROM devin.session_pull_requests)
+        WHERE session_id IN ({LISTING});
+        INSERT INTO devin.pull_request_states SELECT *, TIMESTAMP '2026-11-01' FROM (
+            SELECT session_id, pr_url, pr_state FROM devin.session_pull_requests
+            EXCEPT SELECT session_id, pr_url, pr_state FROM devin.pull_request_states
+        );
+        INSERT INTO bookkeeping.unpublished {LISTING}
+    """,
+}
+
+
+@pytest.mark.parametrize("change", OTHERWISE)
+def test_what_reaches_other_sessions_makes_the_same_copy_too(make_warehouse, written, change):
+    """Names, deletions, families and shared pull requests, each in a copy of the last copy."""
+    warehouse = make_warehouse(80, version="v3")
+    warehouse.load(sql=Sql.of())
+    for earlier in ("a family", change):
+        publish_after(warehouse, OTHERWISE[earlier])
+    copied = contents(warehouse.path)
+    assert contents_anew(warehouse, "v3") == copied
+    assert written == ["write_anew", "bring_up_to_date", "bring_up_to_date", "write_anew"]
+
+
+def publish_after(warehouse, change):
+    """Change the work file as a merge would, and publish it."""
+    with duckdb.connect(str(warehouse.layout.work_file)) as work:
+        work.execute("SET TimeZone = 'UTC'")
+        work.execute(change)
+        work.execute("UPDATE bookkeeping.publication SET data_version = data_version + 1")
+        run = Run("none", "v3", "incremental")
+        assert publish.publish(work, warehouse.layout, run, Sql.of()).is_new
+
+
 def spoil(warehouse, statement):
     published = warehouse.path.resolve()
     published.chmod(0o600)

@@ -151,3 +151,20 @@ def test_a_schema_named_like_the_database_is_refused(make_warehouse, folder):
     warehouse = make_warehouse(name="team.duckdb")
     with pytest.raises(Misuse, match="ambiguous"):
         warehouse.load(sql=Sql.of(folder(team__a="select 1 as x")))
+
+
+def test_what_is_renewed_by_a_column_depends_on_nothing_that_is_not():
+    """It reads tables, views that are not stored, and others of its kind."""
+    views = {view.key: view for view in Sql.of().views}
+    renewed = [view for view in views.values() if view.stored_by]
+    assert len(renewed) >= 6
+    for view in renewed:
+        for read in sources(view, views):
+            assert read.stored_by or not read.is_stored, f"{view.name} reads {read.name}"
+
+
+def sources(view, views):
+    """All views that a view reads, also by way of others."""
+    for key in view.references(views):
+        yield views[key]
+        yield from sources(views[key], views)

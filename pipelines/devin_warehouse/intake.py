@@ -229,15 +229,17 @@ class Intake:
             [outcomes[s] for s in met],
         ]
         self.connection.register("just_met", pa.table(columns, schema=MET))
-        self.connection.execute(
-            "DELETE FROM met WHERE (payload, session_id) IN "
-            "(SELECT payload, session_id FROM just_met)"
-        )
+        if any(batch.known[s].met_as is not None for s in met):
+            self.connection.execute(
+                "DELETE FROM met WHERE (payload, session_id) IN "
+                "(SELECT payload, session_id FROM just_met)"
+            )
         self.connection.execute("INSERT INTO met SELECT * FROM just_met")
-        self.connection.execute(
-            "UPDATE met SET outcome = new.outcome FROM just_met AS new "
-            "WHERE met.session_id = new.session_id AND met.outcome <> new.outcome"
-        )
+        if any(batch.known[s].outcome is not None for s in met):
+            self.connection.execute(
+                "UPDATE met SET outcome = new.outcome FROM just_met AS new "
+                "WHERE met.session_id = new.session_id AND met.outcome <> new.outcome"
+            )
         self.connection.unregister("just_met")
 
 

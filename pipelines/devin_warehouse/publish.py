@@ -29,7 +29,7 @@ from devin_warehouse.ledger import Run, naive, remark
 from devin_warehouse.reach import cut_down
 from devin_warehouse.sql_files import Sql
 from devin_warehouse.tables import CONTRACT_VERSION, SCHEMA
-from devin_warehouse.work_file import allow_memory, database_errors, quoted, transaction
+from devin_warehouse.work_file import allow, database_errors, quoted, transaction
 
 STORAGE_VERSION = "v1.2.0"
 MODE = 0o444
@@ -74,8 +74,7 @@ def publish(
     now = pendulum.now("UTC")
     if not _is_due(connection, layout, now, sql.fingerprint):
         return Publication()
-    connection.execute("RESET threads")
-    allow_memory(connection, LEAST_MEMORY)
+    allow(connection, LEAST_MEMORY)
     before = layout.target if _is_kept(connection) else None
     base = _base(connection, layout, run, sql)
     target = _next_target(layout)

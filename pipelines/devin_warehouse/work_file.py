@@ -30,10 +30,11 @@ NO_ROOM = (
     "Disk quota exceeded",
     "File too large",
 )
-# one thread, until there is something to publish: Python waits for those of DuckDB, and its own
-# threads with it (a first load of 20,000: 6 % less time)
+# one thread at first: Python waits for those of DuckDB, and its own threads with it (a first load
+# of 20,000: 6 % less time)
 LEAST_MEMORY = 150
 SESSIONS_A_MB = 2_000
+ROW_GROUP = 122_880
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": f"{LEAST_MEMORY}MB",
     "preserve_insertion_order": False,
@@ -70,20 +71,23 @@ def open_work_file(layout: Layout, wait_seconds: float = 0) -> Iterator[duckdb.D
                 "it for sessions that do not change any more.",
                 layout.work_file,
             )
-        allow_memory(connection, LEAST_MEMORY)
+        allow(connection, LEAST_MEMORY)
         _adopt_history(connection, layout)
         yield connection
     finally:
         connection.close()
 
 
-def allow_memory(connection: duckdb.DuckDBPyConnection, least: int) -> None:
-    """Let DuckDB hold so many MB, and more in a large warehouse; what does not fit is spilled.
+def allow(connection: duckdb.DuckDBPyConnection, least_memory: int) -> None:
+    """Let DuckDB hold so many MB, and use all cores, as far as the warehouse is large enough.
 
-    Not everything can be: what joins all sessions needs half a kilobyte for each.
+    What does not fit is spilled, but not everything can be: what joins all sessions needs half a
+    kilobyte for each. Threads share a table by row groups: of one, a second thread has nothing.
     """
     sessions = connection.execute(f"SELECT count(*) FROM work.{SCHEMA}.sessions").fetchall()[0][0]
-    connection.execute(f"SET memory_limit = '{max(least, sessions // SESSIONS_A_MB)}MB'")
+    connection.execute(f"SET memory_limit = '{max(least_memory, sessions // SESSIONS_A_MB)}MB'")
+    if sessions > ROW_GROUP:
+        connection.execute("RESET threads")
 
 
 def compact(layout: Layout) -> None:
