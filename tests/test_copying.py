@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import duckdb
 import pytest
 
 from devin_warehouse import publish
+from devin_warehouse.errors import Misuse
 from devin_warehouse.ledger import Run
 from devin_warehouse.sql_files import Sql
 from tests.conftest import HOUR
@@ -142,6 +145,23 @@ def publish_after(warehouse, change):
         work.execute("UPDATE bookkeeping.publication SET data_version = data_version + 1")
         run = Run("none", "v3", "incremental")
         assert publish.publish(work, warehouse.layout, run, Sql.of()).is_new
+
+
+def test_a_view_that_fails_where_a_change_reaches_says_so(warehouse):
+    """Exit 2 with its file and what was wrong, nothing published; with good SQL it goes on."""
+    view = next(view for view in Sql.of().views if view.name == "acu_accrual")
+    runs = "(SELECT count(*) FROM devin.load_runs)"
+    fails = replace(view, text=f"{view.text} WHERE {runs} < 2 OR error('not twice') IS NULL")
+    views = tuple(fails if each.key == view.key else each for each in Sql.of().views)
+    warehouse.load(sql=replace(Sql.of(), views=views))
+    before = warehouse.path.resolve()
+    warehouse.world.clock.advance(HOUR)
+    warehouse.world.change(20)
+    with pytest.raises(Misuse, match=r"acu_accrual\.sql:\d+: .*not twice"):
+        warehouse.load(sql=replace(Sql.of(), views=views))
+    assert warehouse.path.resolve() == before
+    warehouse.load(sql=Sql.of())
+    assert warehouse.differences() == []
 
 
 def spoil(warehouse, statement):

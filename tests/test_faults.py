@@ -66,7 +66,7 @@ def test_an_api_that_goes_down_ends_the_run_and_the_next_goes_on(
     assert warehouse.differences() == []
 
 
-@pytest.mark.parametrize("place", ["publish._write_copy", "Packages._commit_package"])
+@pytest.mark.parametrize("place", ["publish._write", "Packages._commit_package"])
 def test_a_disk_that_fills_up_while_it_is_written(warehouse, monkeypatch, place):
     """Exit 9 in one sentence; what was published stays, and with room again all is there.
 

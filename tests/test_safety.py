@@ -175,7 +175,7 @@ def in_work_file(warehouse, sql):
         ("merge.Merger.land", 3, 2_000),
         ("merge.Merger.merge", 3, 2_000),
         ("merge.Merger._insert", 33, 2_000),
-        ("publish._write_copy", 1, 4_000),
+        ("publish._write", 1, 4_000),
         ("publish._switch", 1, 4_000),
         ("publish._remove_others", 1, 4_000),
     ],

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -163,29 +163,7 @@ def _write(
     sql: Sql,
 ) -> tuple[bool, list[str]]:
     """Write the copy from its base, else anew; whether anew, and what its checks warn of."""
-    if base:
-        with suppress(NotACopy):
-            return False, _write_copy(connection, base, target, now, run, sql)
-        _remove(target)
-    return True, _write_copy(connection, None, target, now, run, sql)
-
-
-def _write_copy(
-    connection: duckdb.DuckDBPyConnection,
-    base: Path | None,
-    target: Path,
-    now: datetime,
-    run: Run,
-    sql: Sql,
-) -> list[str]:
-    """Write the copy whole, or not at all; what its checks of severity warn found."""
-    if base:
-        shutil.copyfile(base, target)
-        connection.execute(f"ATTACH {quoted(target)} AS published")
-    else:
-        connection.execute(
-            f"ATTACH {quoted(target)} AS published (STORAGE_VERSION {quoted(STORAGE_VERSION)})"
-        )
+    _attach(connection, base, target)
     try:
         connection.execute("USE published")
         write = bring_up_to_date if base else write_anew
@@ -193,10 +171,27 @@ def _write_copy(
             warnings = _check(connection, sql, is_anew=base is None)
             for warning in warnings:
                 remark(connection, run, warning)
+    except NotACopy:
+        if base is None:
+            raise
+    else:
+        return base is None, warnings
     finally:
         connection.execute("USE work")
         connection.execute("DETACH published")
-    return warnings
+    _remove(target)
+    return _write(connection, None, target, now, run, sql)
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, base: Path | None, target: Path) -> None:
+    """Attach a copy of the base as `published`, else an empty file that old DuckDBs can read."""
+    if base:
+        shutil.copyfile(base, target)
+        connection.execute(f"ATTACH {quoted(target)} AS published")
+    else:
+        connection.execute(
+            f"ATTACH {quoted(target)} AS published (STORAGE_VERSION {quoted(STORAGE_VERSION)})"
+        )
 
 
 def _note(

@@ -68,6 +68,7 @@ def affected(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]) ->
             _create(connection, views)
         yield
     finally:
+        connection.execute("USE published")
         connection.execute("DETACH affected")
         connection.execute("DROP TABLE temp.main.reached")
 
@@ -76,10 +77,9 @@ def affected(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]) ->
 def cut_down(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """While it lasts, names are those of the database `affected`."""
     connection.execute("USE affected")
-    try:
-        yield
-    finally:
-        connection.execute("USE published")
+    yield
+    # after a failure only once the transaction has been rolled back: `affected` sees to that
+    connection.execute("USE published")
 
 
 def renew_views(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]) -> None:
