@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(BIN)/devin-warehouse ## Create .venv with exactly the tested versions
 
@@ -24,7 +24,7 @@ test: setup ## Lint, formatting, types and tests; needs nothing but Python
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/pytest
 
-test-clients: setup .venv-clients/installed tests/clients/node_modules/installed ## Read every view with Python, CLI, Node, SQLAlchemy and polars; needs npm
+test-clients: setup .venv-clients/installed tests/clients/node_modules/installed ## Read, also while loads run, with Python, CLI, Node, SQLAlchemy, polars, ibis, harlequin and dbt; needs npm
 	$(BIN)/python -m tests.clients.run
 
 .venv-clients/installed: tests/clients/requirements.txt
@@ -37,6 +37,36 @@ tests/clients/node_modules/installed: tests/clients/package.json tests/clients/p
 		&& apt-get -qq update && apt-get -qq install --no-install-recommends nodejs npm; } \
 		|| { echo "make test-clients needs Node with npm: install both." >&2; exit 1; }
 	npm ci --prefix tests/clients --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-superset: setup .venv-superset/installed ## Chart the published file in a real Superset, and a newer copy; installs 700 MB
+	$(BIN)/python -m tests.clients.superset.run
+
+.venv-superset/installed: tests/clients/superset/requirements.txt
+	$(PYTHON) -m venv .venv-superset
+	.venv-superset/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+test-report: setup .venv-browser/installed ## Look at the report in headless Chromium: figures, keyboard, contrast, pictures
+	$(BIN)/python -m tests.browser.run
+
+.venv-browser/installed: tests/browser/requirements.txt
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get -qq update && apt-get -qq install --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
+		|| { echo "make test-report needs Chromium: install it." >&2; exit 1; }
+	$(PYTHON) -m venv .venv-browser
+	.venv-browser/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+test-deploy: setup .venv-deploy/installed ## Run what schedules loads: systemd, cron, a GitHub workflow, Dagster; Linux, as root
+	$(BIN)/python -m tests.deploy.run
+
+.venv-deploy/installed: tests/deploy/requirements.txt
+	@command -v systemd-analyze >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get -qq update && apt-get -qq install --no-install-recommends systemd >/dev/null; } \
+		|| { echo "make test-deploy needs systemd-analyze: install systemd." >&2; exit 1; }
+	$(PYTHON) -m venv .venv-deploy
+	.venv-deploy/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 soak: setup ## Kill 200 loads, fill up disks, live through a year and through 300 histories; takes an hour
@@ -64,4 +94,4 @@ bench: setup .venv-airbyte/installed ## Measure loads beside other ways to do th
 		--disable-pip-version-check -r $< 2>.venv-airbyte/why && touch $@ \
 		|| tail -n 1 .venv-airbyte/why >&2 || true
 
-.PHONY: help setup demo load test test-clients soak audit bench
+.PHONY: help setup demo load test test-clients test-superset test-report test-deploy soak audit bench

@@ -13,7 +13,11 @@ from typing import Any
 import duckdb
 import httpx
 import pytest
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
+from devin_warehouse import cli
+from devin_warehouse.api import client
 from devin_warehouse.api.brake import Clock
 from devin_warehouse.api.listing import Filters
 from devin_warehouse.feed import Connection
@@ -25,6 +29,7 @@ from devin_warehouse.sandbox.v2 import encoded_record
 from devin_warehouse.sandbox.v3 import encoded_insights, encoded_item
 from devin_warehouse.sql_files import Sql
 from devin_warehouse.walk import SkipWalker, TokenWalker
+from tests.served import served
 from tests.truth import Rows, compared, differences
 from tests.truth_v3 import expected_v3
 
@@ -35,6 +40,8 @@ NAMES = {
     "GET /v3/enterprise/sessions": "sessions",
     "GET /v3/enterprise/sessions/insights": "insights",
     "GET /v3/enterprise/sessions/{devin_id}/insights": "by_id",
+    "GET /v3/enterprise/organizations": "organizations",
+    "GET /v3/enterprise/members/users": "users",
 }
 # most tests are about tables, and publish hundreds of times: without views, and what checks those
 TABLES_ALONE = Sql((), tuple(c for c in Sql.of().checks if "analytics." not in c.text))
@@ -165,6 +172,34 @@ def warehouse_v3(make_warehouse: Callable[..., Warehouse]) -> Warehouse:
 def warehouse(make_warehouse: Callable[..., Warehouse]) -> Warehouse:
     """A warehouse beside a world of 300 sessions."""
     return make_warehouse()
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run the command in an empty folder: its exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(client, "Clock", ImmediateClock)
+    for name in ("DEVIN_API_KEY", "DEVIN_BASE_URL", "DEVIN_DATABASE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DEVIN_API_KEY", "apk_user_secret123")
+
+    def run(*arguments):
+        # a process of its own would find the configuration of its own folder
+        Container()[PluggableRunContext].reload()
+        monkeypatch.setattr("sys.argv", ["devin-warehouse", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    faults = Faults()
+    with served(World(1, 300, now=NOW), faults) as base_url:
+        yield base_url, faults
 
 
 HOUR = timedelta(hours=1)

@@ -55,11 +55,11 @@ QUESTIONS: dict[str, tuple[str, str]] = {
         """,
     ),
     "usage_monthly_by_user": (
-        "Who has used most this month?",
+        "Who used most in October?",
         """
         select actor_type, left(actor_id, 20) as actor, sessions_count, round(acus_consumed) as acus
         from analytics.usage_monthly_by_user
-        where month = date '2026-11-01'
+        where month = date '2026-10-01'
         order by acus_consumed desc, actor
         limit 5
         """,
@@ -88,32 +88,49 @@ QUESTIONS: dict[str, tuple[str, str]] = {
         """,
     ),
     "outcomes_monthly": (
-        "Does the merge rate get better? Only settled months tell.",
+        "What does a merged pull request cost each organization, month by month?",
         """
-        select month, sessions_count, sessions_settled_count, round(session_merge_rate, 2) as rate
+        select
+            value_name as organization,
+            round(max(acus_per_merged_pull_request) filter (month(month) = 7), 1) as july,
+            round(max(acus_per_merged_pull_request) filter (month(month) = 8), 1) as august,
+            round(max(acus_per_merged_pull_request) filter (month(month) = 9), 1) as september,
+            round(max(acus_per_merged_pull_request) filter (month(month) = 10), 1) as october
         from analytics.outcomes_monthly
-        where dimension = 'origin' and value = 'webapp'
-        order by month
+        where dimension = 'org'
+        group by value_name
+        order by october desc
         """,
     ),
     "adoption_daily": (
-        "How many people use it, and how many of them are new?",
+        "How many people use it, and since when in the organization that began last?",
         """
-        select date, dau, wau, mau, new_users_count, round(stickiness, 2) as stickiness
-        from analytics.adoption_daily
-        where org_id is null
-        order by date desc
-        limit 5
+        with first as (
+            select org_id, min(date) as began
+            from analytics.adoption_daily
+            where org_id is not null and dau > 0
+            group by org_id
+        )
+
+        select
+            date, everywhere.mau as mau_everywhere, everywhere.wau as wau_everywhere,
+            latest.org_name as organization, latest.mau as its_mau
+        from analytics.adoption_daily as everywhere
+        join analytics.adoption_daily as latest using (date)
+        where everywhere.org_id is null
+            and latest.org_id = (select max_by(org_id, began) from first)
+            and day(date) = 1
+        order by date
         """,
     ),
     "issue_labels": (
-        "Which issues come up most, in which share of the analysed sessions?",
+        "Which issues cost most, and in which share of the analysed sessions do they come up?",
         """
         select
             label, impact, issues_count, round(share_of_analysed_sessions, 2) as share,
             round(acus_consumed) as acus
         from analytics.issue_labels
-        order by issues_count desc, label, impact
+        order by acus_consumed desc, label, impact
         limit 5
         """,
     ),
@@ -127,17 +144,18 @@ QUESTIONS: dict[str, tuple[str, str]] = {
         """,
     ),
     "prompt_quality_by_user": (
-        "Whose prompts draw most remarks, and are their sessions merged less?",
+        "Who writes prompts that draw few remarks, and are sessions without remarks merged more?",
         """
         select
+            org_name as organization,
             left(user_name, 20) as user_name,
             analysed_sessions_count,
             round(feedback_share, 2) as feedback_share,
             round(session_merge_rate_with_feedback, 2) as merged_with,
             round(session_merge_rate_without_feedback, 2) as merged_without
         from analytics.prompt_quality_by_user
-        where analysed_sessions_count >= 20
-        order by feedback_share desc, user_name
+        where analysed_sessions_count >= 30
+        order by feedback_share, user_name
         limit 5
         """,
     ),
@@ -165,11 +183,15 @@ QUESTIONS: dict[str, tuple[str, str]] = {
         """,
     ),
     "knowledge_notes": (
-        "Which knowledge notes mislead?",
+        "Which knowledge notes mislead, and how?",
         """
-        select left(note_id, 13) as note, good_usages_count, bad_usages_count, sessions_count
+        select mode(usages.message) as note, good_usages_count as good, bad_usages_count as bad,
+            mode(usages.reason) filter (usages.usage = 'bad') as how
         from analytics.knowledge_notes
-        order by bad_usages_count desc, note
+        join devin.insight_note_usages as usages using (note_id)
+        group by note_id, good, bad
+        order by bad / (good + bad) desc, note_id
+        limit 3
         """,
     ),
     "session_durations_weekly": (

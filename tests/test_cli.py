@@ -9,45 +9,10 @@ import subprocess
 import sys
 
 import pytest
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-from devin_warehouse import cli
-from devin_warehouse.api import client
-from devin_warehouse.sandbox import Faults, World
 from devin_warehouse.settings import SETTINGS
-from tests.conftest import NOW, ImmediateClock
-from tests.served import served
 
 NOBODY = "http://127.0.0.1:9"
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Run the command in an empty folder: its exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(client, "Clock", ImmediateClock)
-    for name in ("DEVIN_API_KEY", "DEVIN_BASE_URL", "DEVIN_DATABASE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("DEVIN_API_KEY", "apk_user_secret123")
-
-    def run(*arguments):
-        # a process of its own would find the configuration of its own folder
-        Container()[PluggableRunContext].reload()
-        monkeypatch.setattr("sys.argv", ["devin-warehouse", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return ended.value.code, said.out, said.err
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    faults = Faults()
-    with served(World(1, 300, now=NOW), faults) as base_url:
-        yield base_url, faults
 
 
 def test_a_v3_key_loads_over_v3_and_a_dry_run_writes_nothing(run, sandbox, tmp_path, monkeypatch):
@@ -313,3 +278,15 @@ def test_faults_of_the_sandbox_are_listed(run):
     assert (code, "ignore_updated_filter=False" in out) == (0, True)
     code, _, err = run("sandbox", "--fault", "bogus=1")
     assert (code, "--fault help" in err) == (2, True)
+
+
+def test_variables_of_other_people_do_not_reach_dlt(run, sandbox, tmp_path, monkeypatch):
+    """dlt takes plain names from the environment: a dataset of another name, a refresh, ..."""
+    for name, value in (
+        ("FULL_REFRESH", "true"),
+        ("DATASET_NAME_LAYOUT", "ci_%s"),
+        ("DEV_MODE", "1"),
+    ):
+        monkeypatch.setenv(name, value)
+    code, out, err = run("load", "--base-url", sandbox[0])
+    assert (code, "300 new" in out, err) == (0, True, "")

@@ -101,8 +101,8 @@ FIRST = "SELECT min(session_id) FROM devin.sessions"
 NEXT = "SELECT session_id FROM devin.sessions ORDER BY 1 LIMIT 3 OFFSET 1"
 LISTING = "SELECT DISTINCT session_id FROM devin.session_pull_requests ORDER BY 1 LIMIT 3"
 OTHERWISE = {
-    "a name": "INSERT INTO devin.organizations SELECT min(org_id), 'Ledger' FROM devin.sessions",
-    "another name": "INSERT INTO devin.users SELECT min(user_id), 'Ada', NULL FROM devin.sessions",
+    "a name": "INSERT INTO devin.users SELECT 'ada', 'Ada', NULL",
+    "another name": "UPDATE devin.organizations SET name = 'Ledger'",
     "a deletion": f"INSERT INTO devin.deleted_sessions SELECT ({FIRST}), now()",
     "a family": f"""
         UPDATE devin.sessions SET parent_session_id = ({FIRST}) WHERE session_id IN ({NEXT});

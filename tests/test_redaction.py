@@ -52,7 +52,9 @@ def traces(warehouse: Warehouse) -> list[str]:
     ("rule", "said"),
     [
         ("nothing=drop", "fills no column"),
-        ("users.name=drop", "fills no column"),
+        ("load_runs.scope=drop", "fills no column"),
+        ("users.user_id=drop", "needs user_id"),
+        ("organizations.org_id=hash", "needs org_id"),
         ("session_id=hash", "needs session_id"),
         ("sessions.status=drop", "needs status"),
         ("title", "write title=drop"),

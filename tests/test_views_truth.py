@@ -21,7 +21,7 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from devin_warehouse.bookkeeping import note_change
+from devin_warehouse.directories import Names
 from devin_warehouse.sandbox import World
 from devin_warehouse.sandbox.sessions import (
     Session,
@@ -29,7 +29,6 @@ from devin_warehouse.sandbox.sessions import (
 from devin_warehouse.sandbox.v2 import encoded_record
 from devin_warehouse.sandbox.v3 import encoded_insights, encoded_item
 from devin_warehouse.sql_files import ANALYTICS, Sql
-from devin_warehouse.work_file import open_work_file
 from tests.conftest import NOW, TABLES_ALONE, Warehouse
 from tests.odd_world import add_last, add_oddities, change, change_at_once, change_later
 from tests.truth_facts import Facts, Observation, Row, Told
@@ -63,11 +62,18 @@ class Watched:
     def world(self) -> World:
         return self.warehouse.world
 
-    def load(self, version: str, sql: Sql = TABLES_ALONE, **changes: Any) -> None:
+    def load(
+        self,
+        version: str,
+        sql: Sql = TABLES_ALONE,
+        names: dict[str, Names] | None = None,
+        **changes: Any,
+    ) -> None:
         """Load everything, so that no silent change stays unseen, and keep what was told."""
         self.warehouse.version = version
         with_insights = changes.get("with_insights", True)
-        summary = self.warehouse.load(is_full=True, is_confirmed=True, sql=sql, **changes)
+        everything = {"is_full": True, "is_confirmed": True, "names": names or {}}
+        summary = self.warehouse.load(sql=sql, **everything, **changes)
         assert summary.exit_code == 0
         assert summary.watermark_after is not None
         self.watermark = max(self.watermark, summary.watermark_after)
@@ -75,22 +81,25 @@ class Watched:
         sessions = self.world.sessions.values()
         told = [_told(session, version, with_insights=with_insights) for session in sessions]
         self.observations.append(Observation(at, told))
+        if version == "v3":
+            directory = self.warehouse.app.state.directory
+            self.organizations |= {
+                item["org_id"]: item["name"] for item in directory.organizations()
+            }
+            self.users |= {item["user_id"]: item["name"] for item in directory.users()}
+        for table, told_names in (names or {}).items():
+            own = {key: entry["name"] for key, entry in told_names.items()}
+            (self.users if table == "users" else self.organizations).update(own)
 
-    def name(self) -> None:
-        """Give names to most organizations and users, and none to one of each."""
+    def names(self) -> dict[str, Names]:
+        """Names of most organizations and users, as files tell them, and of one of each none."""
         sessions = self.world.sessions.values()
         org_ids = sorted({s.org_id for s in sessions if s.org_id is not None})
         user_ids = sorted({s.user_id for s in sessions if s.user_id is not None})
-        self.organizations = {org_id: f"Org {org_id[-4:]}" for org_id in org_ids[1:]}
-        self.users = {user_id: f"User {user_id[-4:]}" for user_id in user_ids[1:]}
-        self.organizations[org_ids[1]] = self.users[user_ids[1]] = None
-        with open_work_file(self.warehouse.layout) as connection:
-            for table, names in (("organizations", self.organizations), ("users", self.users)):
-                key = f"{table.removesuffix('s')}_id".replace("organization", "org")
-                connection.executemany(
-                    f"INSERT INTO devin.{table} ({key}, name) VALUES (?, ?)", list(names.items())
-                )
-            note_change(connection)
+        return {
+            "organizations": {key: {"name": f"Org {key[-4:]}"} for key in org_ids[1:]},
+            "users": {key: {"name": f"User {key[-4:]}"} for key in user_ids[1:]},
+        }
 
     def differences(self) -> dict[str, list[str]]:
         """What differs, by view."""
@@ -191,8 +200,7 @@ def watched(warehouse: Warehouse, versions: Sequence[str]) -> Watched:
     for name in ("shared parent", "tie 0", "circle 3 c", "mover 0"):
         world.delete(name)
     world.delete_some(5)
-    found.name()
-    found.load(versions[3], Sql.of())
+    found.load(versions[3], Sql.of(), found.names())
     return found
 
 

@@ -81,7 +81,24 @@ REDACTIONS = Table(
         Column("policy", Type.TEXT, "Its rules."),
     ),
 )
-BOOKKEEPING = (CONTENT_HASHES, INSIGHTS_OWED, RECHECKS, PUBLICATION, UNPUBLISHED, REDACTIONS)
+NAMES_ASKED = Table(
+    "names_asked",
+    ("host",),
+    "When each API was last asked for the names of organizations and users, answered or not.",
+    (
+        Column("host", Type.TEXT, "The API's host."),
+        Column("asked_at", Type.TIMESTAMP, "The server's time then, UTC."),
+    ),
+)
+BOOKKEEPING = (
+    CONTENT_HASHES,
+    INSIGHTS_OWED,
+    RECHECKS,
+    PUBLICATION,
+    UNPUBLISHED,
+    REDACTIONS,
+    NAMES_ASKED,
+)
 
 UNSETTLED_FOR = timedelta(days=35)
 SHORTEST_INTERVAL = timedelta(minutes=5)
@@ -155,7 +172,7 @@ UNSETTLED = """
 SELECT s.session_id, s.updated_at
 FROM devin.sessions AS s
 LEFT JOIN bookkeeping.rechecks AS r USING (session_id)
-ANTI JOIN met USING (session_id)
+ANTI JOIN (SELECT session_id FROM met WHERE payload = $last) USING (session_id)
 ANTI JOIN devin.deleted_sessions USING (session_id)
 WHERE ($is_everywhere OR s.org_id IN $org_ids)
     AND s.created_at > $now::TIMESTAMP - to_days($days)
@@ -274,9 +291,12 @@ def due_insights(
 
 
 def unsettled(
-    connection: duckdb.DuckDBPyConnection, filters: Filters, now: datetime, most: int
+    connection: duckdb.DuckDBPyConnection, filters: Filters, now: datetime, last: Kind, most: int
 ) -> list[Due]:
-    """Unsettled sessions that this run has not met and that are due again, oldest check first.
+    """Unsettled sessions that are due again, oldest check first, `most` of them.
+
+    Those of which this run has met records of the `last` kind, and so all there is, are left out:
+    over v3 a session may have been listed, unchanged, and analysed silently since.
 
     What has just changed is looked at again after 5 minutes; the longer a state has held, the
     later: after a 12th of that time. Sessions of 35 days and more are left alone.
@@ -290,6 +310,7 @@ def unsettled(
             "days": UNSETTLED_FOR.days,
             "shortest": SHORTEST_INTERVAL.total_seconds(),
             "growth": GROWTH,
+            "last": last.name,
             "most": most,
         },
     )
@@ -325,6 +346,20 @@ def note_changes(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
 def note_unpublished(connection: duckdb.DuckDBPyConnection, sessions: str) -> None:
     """Remember sessions, selected by `sessions`, as those whose rows the next copy must renew."""
     connection.execute(NOTE_UNPUBLISHED.format(sessions=sessions))
+
+
+def names_asked_at(connection: duckdb.DuckDBPyConnection, host: str) -> datetime | None:
+    """When an API was last asked for names; None if never, or since what may be kept changed."""
+    rows = connection.execute(
+        "SELECT asked_at FROM bookkeeping.names_asked WHERE host = ?", [host]
+    ).fetchall()
+    return rows[0][0].replace(tzinfo=UTC) if rows else None
+
+
+def note_names_asked(connection: duckdb.DuckDBPyConnection, host: str, now: datetime) -> None:
+    """Remember that an API was asked for names."""
+    connection.execute("DELETE FROM bookkeeping.names_asked WHERE host = ?", [host])
+    connection.execute("INSERT INTO bookkeeping.names_asked VALUES (?, ?)", [host, naive(now)])
 
 
 def absent(

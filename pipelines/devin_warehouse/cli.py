@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,7 +26,20 @@ app = typer.Typer(
 )
 
 
-@app.command()
+def _examples(*lines: str) -> str:
+    """What stands below the options of a command's help, a line each."""
+    return "\n\n".join(("Examples:", *(f"  devin-warehouse {line}" for line in lines)))
+
+
+@app.command(
+    epilog=_examples(
+        "load --dry-run",
+        "load --wait 10m --report devin-report.html",
+        "load --full-refresh   (weekly)",
+        "load --since 2026-11-01 --until 2026-11-08",
+        "load --redact title=hash --redact extra=drop",
+    )
+)
 def load(
     database: options.Database = None,
     base_url: options.BaseUrl = None,
@@ -38,12 +52,7 @@ def load(
     full_refresh: options.FullRefresh = False,
     yes: options.Yes = False,
     no_insights: options.NoInsights = False,
-    no_recheck: options.NoRecheck = False,
-    recheck_requests: options.RecheckRequests = None,
     dry_run: options.DryRun = False,
-    overlap: options.Overlap = None,
-    concurrency: options.Concurrency = None,
-    wait: options.Wait = None,
     user_id: options.Users = None,
     service_user_id: options.ServiceUsers = None,
     session_id: options.Sessions = None,
@@ -54,8 +63,18 @@ def load(
     schedule_id: options.ScheduleId = None,
     created_since: options.CreatedSince = None,
     created_until: options.CreatedUntil = None,
+    overlap: options.Overlap = None,
+    concurrency: options.Concurrency = None,
+    no_recheck: options.NoRecheck = False,
+    recheck_requests: options.RecheckRequests = None,
+    wait: options.Wait = None,
     redact: options.Redact = None,
+    organizations_csv: options.OrganizationsCsv = None,
+    users_csv: options.UsersCsv = None,
     views: options.Views = None,
+    report: options.Report = None,
+    acu_price: options.AcuPrice = None,
+    on_failure: options.OnFailure = None,
     log_format: options.Format = options.LogFormat.TEXT,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -63,51 +82,61 @@ def load(
     """Load what is new or changed since the last run; the first run loads the full history."""
     from devin_warehouse import console
     from devin_warehouse import load as loading
+    from devin_warehouse.alarm import armed
     from devin_warehouse.api.listing import Filters
     from devin_warehouse.plan import Order
     from devin_warehouse.preview import preview
     from devin_warehouse.process import frugal_memory
 
-    filters = Filters(
-        org_ids=tuple(org_id or ()),
-        include_deleted_orgs=include_deleted_orgs,
-        user_ids=tuple(user_id or ()),
-        service_user_ids=tuple(service_user_id or ()),
-        session_ids=tuple(session_id or ()),
-        tags=tuple(tag or ()),
-        origins=tuple(origin or ()),
-        category=options.filled("category", category),
-        playbook_id=options.filled("playbook_id", playbook_id),
-        schedule_id=options.filled("schedule_id", schedule_id),
-        created_since=options.instant("created_since", created_since),
-        created_until=options.instant("created_until", created_until),
-    )
-    initial = settings.resolved("initial_since", initial_since)
-    requests = int(settings.resolved("recheck_requests", recheck_requests))
-    order = Order(
-        layout=options.layout_of(database),
-        connection=dataclasses.replace(
-            options.connection_of(base_url, api, concurrency), filters=filters
-        ),
-        overlap=options.overlap_of(overlap),
-        wait_seconds=options.duration("wait", settings.resolved("wait", wait)).total_seconds(),
-        initial_since=options.instant("initial_since", initial or None),
-        since=options.instant("since", since),
-        until=options.instant("until", until),
-        is_full=full_refresh,
-        with_insights=not no_insights,
-        recheck_requests=0 if no_recheck else requests,
-        is_confirmed=yes,
-        sql=options.sql_of(views),
-        policy=options.policy_of(redact),
-    )
-    if dry_run:
-        console.show_preview(preview(order), log_format)
-        return
-    frugal_memory()
-    with console.reporting(log_format, is_quiet=quiet, is_verbose=verbose) as report:
-        summary = loading.load(order, report)
-    console.summarize(summary, order.layout, log_format, is_quiet=quiet)
+    with armed("" if dry_run else settings.resolved("on_failure", on_failure)) as alarm:
+        filters = Filters(
+            org_ids=tuple(org_id or ()),
+            include_deleted_orgs=include_deleted_orgs,
+            user_ids=tuple(user_id or ()),
+            service_user_ids=tuple(service_user_id or ()),
+            session_ids=tuple(session_id or ()),
+            tags=tuple(tag or ()),
+            origins=tuple(origin or ()),
+            category=options.filled("category", category),
+            playbook_id=options.filled("playbook_id", playbook_id),
+            schedule_id=options.filled("schedule_id", schedule_id),
+            created_since=options.instant("created_since", created_since),
+            created_until=options.instant("created_until", created_until),
+        )
+        initial = settings.resolved("initial_since", initial_since)
+        requests = int(settings.resolved("recheck_requests", recheck_requests))
+        order = Order(
+            layout=options.layout_of(database),
+            connection=dataclasses.replace(
+                options.connection_of(base_url, api, concurrency), filters=filters
+            ),
+            overlap=options.overlap_of(overlap),
+            wait_seconds=options.duration("wait", settings.resolved("wait", wait)).total_seconds(),
+            initial_since=options.instant("initial_since", initial or None),
+            since=options.instant("since", since),
+            until=options.instant("until", until),
+            is_full=full_refresh,
+            with_insights=not no_insights,
+            recheck_requests=0 if no_recheck else requests,
+            is_confirmed=yes,
+            sql=options.sql_of(views),
+            policy=options.policy_of(redact),
+            names=options.names_of(organizations_csv, users_csv),
+        )
+        page, price = options.report_of(report), options.price_of(acu_price)
+        if dry_run:
+            console.show_preview(preview(order), log_format)
+            return
+        alarm.layout = order.layout
+        frugal_memory()
+        with console.reporting(log_format, is_quiet=quiet, is_verbose=verbose) as progress:
+            summary = loading.load(order, progress)
+        if page and (summary.is_published or not page.exists()):
+            from devin_warehouse.report.page import write_report
+
+            write_report(order.layout, page, price)
+        console.summarize(summary, order.layout, log_format, is_quiet=quiet)
+        alarm.ring(summary.exit_code, "; ".join(summary.notices))
     raise typer.Exit(summary.exit_code)
 
 
@@ -127,7 +156,7 @@ def doctor(
     raise typer.Exit(max(finding.exit_code for finding in findings))
 
 
-@app.command()
+@app.command(epilog=_examples("status --max-age 2h", "status --json | jq .watermarks"))
 def status(
     database: options.Database = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
@@ -165,7 +194,32 @@ def check(
         raise typer.Exit(7)
 
 
-@app.command()
+@app.command(
+    name="report",
+    epilog=_examples("report", "report --output /srv/www/devin.html --acu-price '2.25 EUR'"),
+)
+def write_page(
+    database: options.Database = None,
+    output: Annotated[Path, typer.Option(help="Where to write it.")] = Path("devin-report.html"),
+    acu_price: options.AcuPrice = None,
+) -> None:
+    """Write the report: one HTML page on adoption, ACUs, outcomes and what to act on."""
+    from devin_warehouse import console
+    from devin_warehouse.report.page import write_report
+
+    layout = options.layout_of(database)
+    page = options.page_of("output", output)
+    write_report(layout, page, options.price_of(acu_price))
+    console.show_page(page)
+
+
+@app.command(
+    epilog=_examples(
+        "sandbox --sessions 20000 --port 8400",
+        "sandbox --fault rate_limit=5",
+        "sandbox --fault help",
+    )
+)
 def sandbox(
     sessions: Annotated[int, typer.Option(min=0, help="How many sessions to invent.")] = 2000,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8400,

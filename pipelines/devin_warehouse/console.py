@@ -8,13 +8,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from devin_warehouse.feed import Connection
 from devin_warehouse.layout import Layout, plain
@@ -87,26 +89,38 @@ def summarize(summary: Summary, layout: Layout, log_format: str, *, is_quiet: bo
 
 
 def show_status(status: Status, *, as_json: bool) -> None:
-    """Say how a warehouse is doing."""
+    """Say how a warehouse is doing; as JSON, as status.schema.json describes it."""
     if as_json:
-        watermarks = {
-            scope: {"watermark": at, "age_seconds": round(status.age(scope).total_seconds())}
-            for scope, at in status.watermarks.items()
-        }
-        _emit({**asdict(status), "watermarks": watermarks})
+        watermarks = {name: _told(status, name) for name in status.scopes}
+        told = {name: value for name, value in asdict(status).items() if name != "scopes"}
+        _emit({**told, "watermarks": watermarks})
         return
-    _say(f"{status.database}, published {_shown(status.published_at)}")
-    for scope, at in status.watermarks.items():
-        _say(f"{scope}: read up to {_shown(at)}, {_age(status.age(scope))}")
-    if status.held_by:
-        _say(f"a load is in progress: {status.held_by}")
-    if status.runs and status.runs[0]["error"]:
-        _say(f"of the last run, {status.runs[0]['outcome']}: {status.runs[0]['error']}")
+    _say(f"{status.database}, published {_when(status.published_at, status.at)}")
+    for name, scope in status.scopes.items():
+        _say(f"  {name}: complete up to {_when(scope.visible, status.at)}")
+        if scope.visible != scope.watermark:
+            _say(f"  read up to {_when(scope.watermark, status.at)}, which is not published yet")
+    _say(
+        f"A load is in progress: {status.held_by}" if status.held_by else "No load is in progress."
+    )
     for warning in status.warnings:
         _say(f"warning: {warning}")
-    output.print(_runs_table(status.runs))
+    if status.runs:
+        output.print(_runs_table(status.runs))
+        if said := status.runs[0]["error"]:
+            _say(f"Of the last run: {said}")
     filled = {name: rows for name, rows in status.rows.items() if rows}
-    _say(", ".join(f"{name} {rows:,}" for name, rows in filled.items()) or "no rows yet")
+    _say("Rows: " + (", ".join(f"{name} {rows:,}" for name, rows in filled.items()) or "none yet"))
+
+
+def _told(status: Status, name: str) -> dict[str, Any]:
+    scope, age = status.scopes[name], status.age(name)
+    return {**asdict(scope), "age_seconds": None if age is None else round(age.total_seconds())}
+
+
+def show_page(page: Path) -> None:
+    """Say where the report is."""
+    _say(f"wrote {page}, {page.stat().st_size / 1000:,.0f} kB: open it in a browser")
 
 
 def show_results(results: list[Result], log_format: str) -> None:
@@ -213,17 +227,23 @@ def _set_up_log(log_format: str, *, is_quiet: bool, is_verbose: bool) -> None:
     log.setLevel(logging.ERROR if is_quiet else logging.DEBUG if is_verbose else logging.WARNING)
 
 
+OUTCOME_STYLES = {"done": "green", "failed": "bold red", "killed": "red", "running": "cyan"}
+
+
 def _runs_table(runs: list[dict[str, Any]]) -> Table:
-    table = Table(
-        "started (UTC)", "mode", "outcome", "read", "new", "changed", "requests", box=None
-    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("started (UTC)", "mode", "outcome"):
+        table.add_column(name)
+    for name in ("read", "new", "changed", "requests"):
+        table.add_column(name, justify="right")
     for run in runs:
-        numbers = (run["sessions_read"], run["sessions_new"], run["sessions_changed"])
+        counts = ("sessions_read", "sessions_new", "sessions_changed", "requests")
+        code = f", exit {run['exit_code']}" if run["exit_code"] else ""
         table.add_row(
             f"{run['started_at']:%Y-%m-%d %H:%M:%S}",
             run["mode"],
-            run["outcome"],
-            *(f"{number or 0:,}" for number in (*numbers, run["requests"])),
+            Text(f"{run['outcome']}{code}", OUTCOME_STYLES.get(run["outcome"], "")),
+            *(f"{run[name] or 0:,}" for name in counts),
         )
     return table
 
@@ -253,9 +273,12 @@ def _shown(instant: datetime | None) -> str:
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC" if instant else "never"
 
 
-def _age(age: timedelta) -> str:
-    seconds = round(age.total_seconds())
+def _when(instant: datetime | None, now: datetime) -> str:
+    """An instant, and how long ago that is."""
+    if instant is None:
+        return "never"
+    seconds = round((now - instant).total_seconds())
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
-        if seconds >= 2 * length or (seconds >= length and unit == "second"):
-            return f"{seconds // length} {unit}s ago"
-    return "just now"
+        if seconds >= 2 * length:
+            return f"{_shown(instant)}, {seconds // length} {unit}s ago"
+    return f"{_shown(instant)}, just now"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from devin_warehouse.api.directory import Directory
 from devin_warehouse.api.listing import Api, Filters, Page
 from devin_warehouse.errors import ApiError, ContractBroken, KeyRefused, NotFound
 from devin_warehouse.feed import Connection, Feed, open_feed
@@ -53,6 +54,7 @@ def examine(connection: Connection) -> list[Finding]:
         tests: list[Test] = [_insights_list] if connection.version == "v3" else []
         tests += [_by_id, _updated_filter, _ids_filter]
         findings += [_tried(feed, examination, test) for test in tests]
+        findings += feed.ask(_directories)
         return [*findings, _clock(feed), _total(examination.first)]
 
 
@@ -127,6 +129,23 @@ async def _came(api: Api, wanted_id: str) -> list[str]:
         return (await narrowed.page(None, None, 2)).ids
     except ContractBroken:
         return []
+
+
+async def _directories(api: Api) -> list[Finding]:
+    return [await _directory(directory) for directory in api.directories]
+
+
+async def _directory(directory: Directory) -> Finding:
+    name = directory.table.name
+    try:
+        await directory.probe()
+    except ApiError as error:
+        follows = (
+            f"{name.capitalize()} show as ids; {directory.permission} lets them be named, or "
+            f"--{name}-csv."
+        )
+        return Finding(directory.endpoint, False, str(error), follows)
+    return Finding(directory.endpoint, True, "answers", f"{name.capitalize()} show by name.")
 
 
 def _clock(feed: Feed) -> Finding:

@@ -6,11 +6,13 @@ commits the rows it speaks of, and travels with every copy of the file.
 
 from __future__ import annotations
 
+import re
 import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from devin_warehouse.tables import BY_NAME
 
 KEPT = timedelta(days=400)
 MOVING_MODES = ("incremental", "full")
+TELLING_OPTION = "--on-failure"
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ def naive(instant: datetime) -> datetime:
 
 def _about(run: Run, before: datetime | None) -> dict[str, Any]:
     return {
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": _command_line(),
         "scope": run.scope,
         "api_version": run.api_version,
         "mode": run.mode,
@@ -173,6 +176,15 @@ def _about(run: Run, before: datetime | None) -> dict[str, Any]:
         "watermark_after": before and naive(before),
         "software_version": __version__,
     }
+
+
+def _command_line() -> str:
+    """The command line, but for a command of the user's in it: that may hold a secret."""
+    words = [Path(sys.argv[0]).name]
+    for before, word in pairwise(sys.argv):
+        is_telling = before == TELLING_OPTION
+        words.append("***" if is_telling else re.sub(f"^({TELLING_OPTION}=).*", r"\1***", word))
+    return " ".join(words)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, run: Run, values: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """The main job: bring the warehouse up to date with the API, and publish.
 
 A run reads its window of sessions, then (v3) the insights that these and earlier runs owe, then
-asks again for unsettled sessions, and after a full refresh for those that did not appear.
+asks again for unsettled sessions, after a full refresh for those that did not appear, and once a
+day for names.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 import duckdb
 import pendulum
 
-from devin_warehouse import bookkeeping, ledger
+from devin_warehouse import bookkeeping, ledger, names
 from devin_warehouse.errors import ApiError, KeyRefused, Misuse, NotAccepted, Refused
 from devin_warehouse.events import Due, Event
 from devin_warehouse.feed import Feed, open_feed
@@ -167,6 +168,8 @@ class _Loading:
             self._packages.commit()
             raise
         self._packages.commit()
+        if self._order.moves_watermark:
+            self._renew_names()
         self._finish()
         return self._summary
 
@@ -272,13 +275,14 @@ class _Loading:
         requests = self._order.recheck_requests
         if self._order.mode != "incremental" or not requests:
             return
+        with_insights = self._order.with_insights
         sessions = bookkeeping.unsettled(
             self._connection,
             self._filters,
             self._packages.intake.observed_at,
+            self._feed.kinds[-1 if with_insights else 0],
             requests * IDS_A_REQUEST,
         )
-        with_insights = self._order.with_insights
         self._packages.take(self._feed.recheck(sessions, requests, with_insights=with_insights))
         if self._tells_sessions_by_id:
             self._delete(self._packages.missing)
@@ -395,6 +399,14 @@ class _Loading:
             [not organizations, organizations],
         ).fetchall()[0][0]
         return max(0, total - known)
+
+    def _renew_names(self) -> None:
+        intake = self._packages.intake
+        is_asked = names.renew(
+            self._order, self._connection, self._feed, intake.redactor, intake.observed_at
+        )
+        if is_asked:
+            self._packages.commit()  # the ledger counts these requests too
 
     def _finish(self) -> None:
         summary, traffic = self._summary, self._feed.traffic

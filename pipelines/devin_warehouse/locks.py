@@ -36,11 +36,11 @@ def one_writer(layout: Layout, wait_seconds: float) -> Iterator[None]:
 
 
 def is_held(layout: Layout) -> bool:
-    """Whether a process holds the warehouse now."""
-    if not layout.lock_file.exists():
-        return False
+    """Whether a process holds the warehouse now; no, for all that somebody can see who may not."""
     lock = FileLock(layout.lock_file, mode=0o600)
     try:
+        if not layout.lock_file.exists():
+            return False
         lock.acquire(timeout=0)
     except Timeout:
         return True

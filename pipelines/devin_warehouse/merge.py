@@ -94,9 +94,13 @@ class Merger:
         # most of the time of a run that finds nothing new, and so needs none of it
         import dlt  # noqa: PLC0415
         from dlt.common.runtime.telemetry import stop_telemetry  # noqa: PLC0415
+        from dlt.pipeline.configuration import PipelineConfiguration  # noqa: PLC0415
 
         from devin_warehouse.source import landing_source  # noqa: PLC0415
 
+        # FULL_REFRESH and its like, which dlt would obey, may be meant for anything
+        for name in PipelineConfiguration.get_resolvable_fields():
+            os.environ.pop(name.upper(), None)
         os.environ.update(DLT_SETTINGS)
         # whoever asked dlt for its configuration before has started it
         stop_telemetry()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,14 +16,23 @@ from devin_warehouse import settings
 from devin_warehouse.errors import Misuse
 
 if TYPE_CHECKING:
+    from devin_warehouse.directories import Names
     from devin_warehouse.feed import Connection
     from devin_warehouse.layout import Layout
     from devin_warehouse.redaction import Policy
+    from devin_warehouse.report.rows import Price
     from devin_warehouse.sql_files import Sql
 
 Parsed = TypeVar("Parsed")
 SHORTEST_OVERLAP = timedelta(minutes=5)
+# the panels of --help
+WHERE = "Options"
+WHAT = "What to load"
 NARROWING = "Narrowing the load"
+HOW = "How to load"
+STORED = "What is stored"
+AFTERWARDS = "Report and alarm"
+SAID = "What is said"
 
 
 class LogFormat(StrEnum):
@@ -32,77 +42,120 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-def _help(name: str) -> str:
+def _option(*flags: str, panel: str, **details: Any) -> Any:  # noqa: ANN401 as typer types it
+    if flags:
+        details["metavar"] = " "  # that it is a bool need not be said
+    return typer.Option(*flags, rich_help_panel=panel, show_default=False, **details)
+
+
+def _setting(name: str, *, panel: str, **details: Any) -> Any:  # noqa: ANN401
     setting = settings.SETTINGS[name]
     # square brackets would be taken for markup, and vanish
-    return f"{setting.meaning} (default: {setting.default or 'none'})"
+    text = f"{setting.meaning} (default: {setting.default or 'none'})"
+    return _option(panel=panel, help=text, envvar=setting.environment or None, **details)
 
 
-def _narrowing(meaning: str) -> Any:  # noqa: ANN401 as typer types it
-    return typer.Option(help=meaning, rich_help_panel=NARROWING, show_default=False)
+Database = Annotated[Path | None, _setting("database", panel=WHERE, metavar="PATH")]
+BaseUrl = Annotated[str | None, _setting("base_url", panel=WHERE, metavar="URL")]
+Api = Annotated[str | None, _setting("api", panel=WHERE, metavar="VERSION")]
 
-
-Database = Annotated[
-    Path | None,
-    typer.Option(envvar="DEVIN_DATABASE", help=_help("database"), show_default=False),
-]
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(envvar="DEVIN_BASE_URL", help=_help("base_url"), show_default=False),
-]
-Api = Annotated[str | None, typer.Option(help=_help("api"), show_default=False)]
 Organizations = Annotated[
     list[str] | None,
-    typer.Option(help="Only this organization; repeatable. Part of the watermark's scope."),
+    _option(
+        help="Only this organization; repeatable. Part of the watermark's scope.",
+        panel=WHAT,
+        metavar="ID",
+    ),
 ]
 DeletedOrganizations = Annotated[
     bool,
-    typer.Option(
-        "--include-deleted-orgs", help="Deleted organizations too (v3). Part of the scope."
+    _option(
+        "--include-deleted-orgs",
+        help="Deleted organizations too (v3). Part of the scope.",
+        panel=WHAT,
     ),
 ]
-InitialSince = Annotated[str | None, typer.Option(help=_help("initial_since"), show_default=False)]
+InitialSince = Annotated[str | None, _setting("initial_since", panel=WHAT, metavar="TIME")]
 Since = Annotated[
-    str | None, typer.Option(help="Backfill from here on; leaves the watermark alone.")
+    str | None,
+    _option(help="Backfill from here on; leaves the watermark alone.", panel=WHAT, metavar="TIME"),
 ]
-Until = Annotated[str | None, typer.Option(help="Backfill up to here.")]
+Until = Annotated[str | None, _option(help="Backfill up to here.", panel=WHAT, metavar="TIME")]
 FullRefresh = Annotated[
     bool,
-    typer.Option("--full-refresh", help="Read everything again, and find out what was deleted."),
+    _option(
+        "--full-refresh", help="Read everything again, and find out what was deleted.", panel=WHAT
+    ),
 ]
 Yes = Annotated[
-    bool, typer.Option("--yes", help="Mark as deleted even more than a tenth of all sessions.")
+    bool,
+    _option("--yes", help="Mark as deleted even more than a tenth of all sessions.", panel=WHAT),
 ]
 NoInsights = Annotated[
-    bool, typer.Option("--no-insights", help="The sessions alone, without insights (v3).")
+    bool, _option("--no-insights", help="The sessions alone, without insights (v3).", panel=WHAT)
 ]
-NoRecheck = Annotated[bool, typer.Option("--no-recheck", help="No re-check in this run.")]
-RecheckRequests = Annotated[
-    int | None, typer.Option(min=0, help=_help("recheck_requests"), show_default=False)
+DryRun = Annotated[
+    bool, _option("--dry-run", help="Say what would be read; write nothing.", panel=WHAT)
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be read; write nothing.")]
-Overlap = Annotated[str | None, typer.Option(help=_help("overlap"), show_default=False)]
-Concurrency = Annotated[
-    int | None, typer.Option(min=1, max=64, help=_help("concurrency"), show_default=False)
+
+Users = Annotated[
+    list[str] | None,
+    _option(help="Started by this user; repeatable.", panel=NARROWING, metavar="ID"),
 ]
-Wait = Annotated[str | None, typer.Option(help=_help("wait"), show_default=False)]
-Redact = Annotated[list[str] | None, typer.Option(help=_help("redact"), show_default=False)]
-Views = Annotated[Path | None, typer.Option(help=_help("views"), show_default=False)]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="The log in full.")]
-Format = Annotated[LogFormat, typer.Option("--log-format", help="text, or JSON lines.")]
-Users = Annotated[list[str] | None, _narrowing("Started by this user; repeatable.")]
 ServiceUsers = Annotated[
-    list[str] | None, _narrowing("Started by this service user; repeatable (v3).")
+    list[str] | None,
+    _option(help="Started by this service user; repeatable (v3).", panel=NARROWING, metavar="ID"),
 ]
-Sessions = Annotated[list[str] | None, _narrowing("This session; repeatable, on its own.")]
-Tags = Annotated[list[str] | None, _narrowing("With this tag; repeatable (v3).")]
-Origins = Annotated[list[str] | None, _narrowing("Of this origin; repeatable (v3).")]
-Category = Annotated[str | None, _narrowing("Of this category (v3).")]
-Playbook = Annotated[str | None, _narrowing("Following this playbook (v3).")]
-ScheduleId = Annotated[str | None, _narrowing("Started by this schedule (v3).")]
-CreatedSince = Annotated[str | None, _narrowing("Created at this time or later.")]
-CreatedUntil = Annotated[str | None, _narrowing("Created before this time.")]
+Sessions = Annotated[
+    list[str] | None,
+    _option(help="This session; repeatable, on its own.", panel=NARROWING, metavar="ID"),
+]
+Tags = Annotated[
+    list[str] | None,
+    _option(help="With this tag; repeatable (v3).", panel=NARROWING, metavar="TAG"),
+]
+Origins = Annotated[
+    list[str] | None,
+    _option(help="Of this origin; repeatable (v3).", panel=NARROWING, metavar="ORIGIN"),
+]
+Category = Annotated[
+    str | None, _option(help="Of this category (v3).", panel=NARROWING, metavar="CATEGORY")
+]
+Playbook = Annotated[
+    str | None, _option(help="Following this playbook (v3).", panel=NARROWING, metavar="ID")
+]
+ScheduleId = Annotated[
+    str | None, _option(help="Started by this schedule (v3).", panel=NARROWING, metavar="ID")
+]
+CreatedSince = Annotated[
+    str | None, _option(help="Created at this time or later.", panel=NARROWING, metavar="TIME")
+]
+CreatedUntil = Annotated[
+    str | None, _option(help="Created before this time.", panel=NARROWING, metavar="TIME")
+]
+
+Overlap = Annotated[str | None, _setting("overlap", panel=HOW, metavar="DURATION")]
+Concurrency = Annotated[int | None, _setting("concurrency", panel=HOW, metavar="N", min=1, max=64)]
+NoRecheck = Annotated[bool, _option("--no-recheck", help="No re-check in this run.", panel=HOW)]
+RecheckRequests = Annotated[int | None, _setting("recheck_requests", panel=HOW, metavar="N", min=0)]
+Wait = Annotated[str | None, _setting("wait", panel=HOW, metavar="DURATION")]
+
+Redact = Annotated[list[str] | None, _setting("redact", panel=STORED, metavar="COLUMN=RULE")]
+OrganizationsCsv = Annotated[
+    Path | None, _setting("organizations_csv", panel=STORED, metavar="PATH")
+]
+UsersCsv = Annotated[Path | None, _setting("users_csv", panel=STORED, metavar="PATH")]
+Views = Annotated[Path | None, _setting("views", panel=STORED, metavar="DIR")]
+
+Report = Annotated[Path | None, _setting("report", panel=AFTERWARDS, metavar="PATH")]
+AcuPrice = Annotated[str | None, _setting("acu_price", panel=AFTERWARDS, metavar="PRICE")]
+OnFailure = Annotated[str | None, _setting("on_failure", panel=AFTERWARDS, metavar="CMD")]
+
+Format = Annotated[
+    LogFormat, typer.Option("--log-format", help="text, or JSON lines.", rich_help_panel=SAID)
+]
+Quiet = Annotated[bool, _option("--quiet", help="Only errors.", panel=SAID)]
+Verbose = Annotated[bool, _option("--verbose", help="The log in full.", panel=SAID)]
 
 
 def layout_of(database: Path | None) -> Layout:
@@ -118,6 +171,44 @@ def policy_of(rules: list[str] | None) -> Policy:
 
     text = settings.resolved("redact", ",".join(rules) if rules else None)
     return Policy.parsed(filter(None, (rule.strip() for rule in text.split(","))))
+
+
+def names_of(organizations_csv: Path | None, users_csv: Path | None) -> dict[str, Names]:
+    """The names that files tell, by table; raises Misuse for a file that cannot be used."""
+    from devin_warehouse.directories import ORGANIZATIONS, USERS, read_file
+
+    names = {}
+    for table, given in ((ORGANIZATIONS, organizations_csv), (USERS, users_csv)):
+        path = settings.resolved(f"{table.name}_csv", str(given) if given else None)
+        if path:
+            names[table.name] = read_file(Path(path), table)
+    return names
+
+
+def report_of(path: Path | None) -> Path | None:
+    """Where a load is to write the report, if anywhere; raises Misuse where it cannot be."""
+    named = settings.resolved("report", str(path) if path else None)
+    return page_of("report", Path(named)) if named else None
+
+
+def page_of(name: str, page: Path) -> Path:
+    """A file to be written; raises Misuse where there cannot be one."""
+    if page.is_dir() or not page.parent.is_dir():
+        raise Misuse(f"--{name} {page}: a folder, or in one that is not there.")
+    return page
+
+
+def price_of(text: str | None) -> Price | None:
+    """What an ACU costs, if that is known; raises Misuse for what is no price."""
+    from devin_warehouse.report.rows import Price
+
+    price = settings.resolved("acu_price", text).strip()
+    if not price:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(?: ?([A-Z]{3}))?", price)
+    if not found:
+        raise Misuse(f"--acu-price {price!r}: not understood; write it as in 2.25 or 2.25 EUR.")
+    return Price(float(found[1]), found[2] or "USD")
 
 
 def sql_of(folder: Path | None) -> Sql:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from devin_warehouse.api import v2, v3
+from devin_warehouse.directories import USERS, Names
 from devin_warehouse.errors import Misuse
 from devin_warehouse.feed import Connection
 from devin_warehouse.layout import Layout
@@ -19,7 +21,10 @@ FILTERS = {v2.VERSION: v2.FILTERS, v3.VERSION: v3.FILTERS}
 
 @dataclass(frozen=True)
 class Order:
-    """What a load is asked to do; `connection.filters` say which sessions, these which times."""
+    """What a load is asked to do; `connection.filters` say which sessions, these which times.
+
+    `names` are those that files tell, by table.
+    """
 
     layout: Layout
     connection: Connection
@@ -34,6 +39,7 @@ class Order:
     is_confirmed: bool = False
     sql: Sql = field(default_factory=Sql.of)
     policy: Policy = field(default_factory=Policy)
+    names: Mapping[str, Names] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.is_full and (self.since or self.until or self.connection.filters.is_narrowed):
@@ -49,6 +55,8 @@ class Order:
             raise Misuse("--created-since is not before --created-until.")
         if filters.session_ids and (self.since or self.until or len(self._narrowing) > 1):
             raise Misuse("--session-id goes with no other filter, nor with --since or --until.")
+        if USERS.name in self.names and self.policy.hides("user_id"):
+            raise Misuse("--users-csv: the redaction of user_id leaves no user to name.")
         self._check_version()
         self.layout.check_schemas(view.schema for view in self.sql.views)
 

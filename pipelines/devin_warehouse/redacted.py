@@ -31,6 +31,9 @@ def bring_under(connection: duckdb.DuckDBPyConnection, redactor: Redactor) -> bo
         f"UPDATE {SCHEMA}.rejected_records SET record = NULL, reason = 'Redacted; asked for again.'"
     )
     connection.execute("DELETE FROM bookkeeping.content_hashes")
+    connection.execute("DELETE FROM bookkeeping.names_asked")
+    if redactor.policy.hides("user_id"):
+        connection.execute(f"DELETE FROM {SCHEMA}.users")
     note_policy(connection, STORED, redactor)
     note_change(connection)
     # the copy that is published now, and holds what was to go, is not kept beside the next one

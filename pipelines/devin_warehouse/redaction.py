@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from devin_warehouse.directories import ORGANIZATIONS, USERS, Names
 from devin_warehouse.errors import ContractBroken, Misuse
 from devin_warehouse.explode import content_hash, json_text, known_keys
 from devin_warehouse.payloads import Kind, Record
@@ -32,6 +33,8 @@ NEEDED = frozenset(
         "parent_session_id", "child_session_id",
     }
 )  # fmt: skip
+# the tables that the API fills
+FILLED = (*(table for table in TABLES if table.owner), ORGANIZATIONS, USERS)
 # stands where a record has a value of a wrong type around one that is redacted
 MARK = "[redacted]"
 
@@ -70,6 +73,10 @@ class Policy:
     def __str__(self) -> str:
         return ", ".join(map(str, self.rules))
 
+    def hides(self, column: str) -> bool:
+        """Whether there is a rule for a column of that name."""
+        return any(rule.column.name == column for rule in self.rules)
+
 
 @dataclass(frozen=True)
 class Redactor:
@@ -96,8 +103,8 @@ class Redactor:
         return hmac.new(self.key, text, sha256).hexdigest()
 
     def kept(self, rule: Rule, value: Any) -> Any:  # noqa: ANN401
-        """What may be kept of a value, by a rule that does not drop it."""
-        if value is None:
+        """What may be kept of a value."""
+        if value is None or rule.how == "drop":
             return None
         if rule.how == "hash":
             return self.hashed(value)
@@ -108,6 +115,19 @@ class Redactor:
         for rule in self.policy.rules:
             if rule.table in kind.tables:
                 self._apply(rule, kind, record)
+
+    def redacted(self, table: Table, names: Names) -> Names:
+        """What may be kept of names that belong into a table."""
+        rules = {rule.column.name: rule for rule in self.policy.rules if rule.table is table}
+        if not rules:
+            return names
+        return {
+            key: {
+                column: self.kept(rules[column], text) if column in rules else text
+                for column, text in told.items()
+            }
+            for key, told in names.items()
+        }
 
     def _apply(self, rule: Rule, kind: Kind, record: Record) -> None:
         table, keys = rule.table, rule.column.paths
@@ -161,16 +181,20 @@ def _parsed(text: str) -> Iterator[Rule]:
     name, _, rest = text.partition("=")
     how, _, length = rest.partition(":")
     table_name, _, column_name = name.strip().rpartition(".")
-    found = [
+    named = [
         (table, column)
-        for table in TABLES
-        if table.owner and table_name in ("", table.name)
+        for table in FILLED
+        if table_name in ("", table.name)
         for column in table.columns
         if column.name == column_name
     ]
-    if not found:
+    # an id that names are told by; of sessions it can be redacted
+    found = [
+        (table, column) for table, column in named if table.owner or column_name not in table.key
+    ]
+    if not named:
         raise Misuse(f"--redact {text}: the API fills no column {name}.")
-    if column_name in NEEDED:
+    if column_name in NEEDED or not found:
         raise Misuse(f"--redact {text}: the loader needs {column_name} as it is.")
     if how not in ("drop", "hash", "truncate") or (how == "truncate") != length.isdecimal():
         raise Misuse(f"--redact {text}: write {name}=drop, {name}=hash or {name}=truncate:40.")

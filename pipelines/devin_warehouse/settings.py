@@ -61,7 +61,28 @@ SETTINGS = {
             "Columns to drop, hash or cut short before anything is stored, as in "
             "title=hash, initial_user_message=truncate:80, extra=drop.",
         ),
+        Setting(
+            "organizations_csv",
+            "",
+            "Organizations' names, which go before the API's: CSV with org_id and name.",
+        ),
+        Setting(
+            "users_csv",
+            "",
+            "Users' names, which go before the API's: CSV with user_id, name and maybe email.",
+        ),
         Setting("views", "", "A folder of views of your own, `<schema>/<view>.sql`."),
+        Setting("report", "", "Write the report here whenever a new copy has been published."),
+        Setting(
+            "acu_price",
+            "",
+            "What an ACU costs, for the report, as in 2.25 or 2.25 EUR (USD if not said).",
+        ),
+        Setting(
+            "on_failure",
+            "",
+            "A shell command to run when a load fails; it gets the outcome as JSON on stdin.",
+        ),
     )
 }
 

@@ -1,4 +1,5 @@
-"""The SQL files: `views/<schema>/<view>.sql`, one select each, and `checks/<name>.sql`.
+"""The SQL files, one select each: `views/<schema>/<view>.sql`, `checks/<name>.sql`, and the queries
+of the report, `report/<query>.sql`.
 
 A file says what it is in the comment that it begins with. A view's:
 
@@ -30,6 +31,8 @@ from devin_warehouse.errors import Misuse
 from devin_warehouse.tables import SCHEMA
 
 ANALYTICS, PREPARED = "analytics", "prepared"
+# where the report's queries find each other's rows; no schema of a user's is likely to be called so
+REPORT = "report_page"
 OUR_SCHEMAS = frozenset({SCHEMA, ANALYTICS, PREPARED})
 RESERVED_SCHEMAS = OUR_SCHEMAS | {"main", "temp", "system", "information_schema", "pg_catalog"}
 
@@ -145,6 +148,11 @@ class Sql:
         for file in (*self.views, *self.checks):
             digest.update(f"{file.full_name}\n{file.text}\n".encode())
         return digest.hexdigest()
+
+
+def report_queries() -> tuple[SqlFile, ...]:
+    """The queries of the report, each after those that it reads."""
+    return _ordered([_file(REPORT, entry) for entry in _entries(_sql() / "report")])
 
 
 def located(file: SqlFile, error: duckdb.Error) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from devin_warehouse.api.directory import Directory
 from devin_warehouse.errors import ContractBroken, Misuse
 from devin_warehouse.payloads import Kind, Record, session_id
 from devin_warehouse.windows import Range
@@ -133,6 +134,11 @@ class Api(Protocol):
     @property
     def insights(self) -> Listing | None:
         """The list of insights; None where the list of sessions holds them."""
+        ...
+
+    @property
+    def directories(self) -> tuple[Directory, ...]:
+        """The lists of organizations and users, where it has them."""
         ...
 
     async def by_id(self, wanted_id: str, attempts: int) -> Record:

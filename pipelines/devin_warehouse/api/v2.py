@@ -117,6 +117,7 @@ class Api:
 
     kinds = (RECORD,)
     insights: None = None
+    directories = ()
     by_id_endpoint = DETAIL_ENDPOINT
     by_id_kind = RECORD
 

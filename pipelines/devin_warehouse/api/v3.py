@@ -1,4 +1,4 @@
-"""API v3: two lists, `/v3/enterprise/sessions` and `.../sessions/insights`, and one by id.
+"""API v3: two lists, `/v3/enterprise/sessions` and `.../sessions/insights`, one by id, and names.
 
 Source: the API pages "List sessions for account" and "Get session insights"; the bulk list of
 insights is documented without an example (facts on the API, §2, endpoint 4), so that it is used
@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from devin_warehouse.api.client import Client
+from devin_warehouse.api.directory import Directory
 from devin_warehouse.api.listing import (
     PAGE_LIMIT,
     Filters,
@@ -20,6 +21,7 @@ from devin_warehouse.api.listing import (
     read_page,
     without_unset,
 )
+from devin_warehouse.directories import ORGANIZATIONS, USERS
 from devin_warehouse.errors import ContractBroken
 from devin_warehouse.payloads import Kind, Record, session_id
 from devin_warehouse.tables import TABLES, Owner
@@ -32,6 +34,8 @@ INSIGHTS_PATH = f"{SESSIONS_PATH}/insights"
 SESSIONS_ENDPOINT = f"GET {SESSIONS_PATH}"
 INSIGHTS_ENDPOINT = f"GET {INSIGHTS_PATH}"
 BY_ID_ENDPOINT = f"GET {SESSIONS_PATH}/{{devin_id}}/insights"
+ORGANIZATIONS_PATH = "/v3/enterprise/organizations"
+USERS_PATH = "/v3/enterprise/members/users"
 FILTERS = frozenset(
     {
         "org_ids", "include_deleted_orgs", "user_ids", "service_user_ids", "session_ids", "tags",
@@ -165,6 +169,12 @@ class Api:
         self.client = client
         self.sessions = SessionsList(client, filters, SESSION, SESSIONS_PATH)
         self.insights = SessionsList(client, filters, INSIGHTS, INSIGHTS_PATH)
+        self.directories = (
+            Directory(
+                client, ORGANIZATIONS_PATH, ORGANIZATIONS, "the permission to list organizations"
+            ),
+            Directory(client, USERS_PATH, USERS, "the permission ViewAccountMembership"),
+        )
 
     async def by_id(self, wanted_id: str, attempts: int) -> Record:
         """One session's insights by its bare id; the path wants exactly one `devin-` before it.

@@ -54,27 +54,26 @@ def list_attribute(owner: object, name: str) -> list[Any]:
 def _element(rng: Random, inventor: Inventor, session: Session, name: str) -> object:
     """Something new for one of the lists."""
     task = inventor.task(rng, session.org_id, 0.4)
-    label = rng.choice(words.LABELS)
+    finding = rng.choice(words.FINDINGS)
     if name == "tags":
         unused = [tag for tag in words.TAGS if tag not in session.tags]
         return rng.choice(unused) if unused else f"tag-{len(session.tags)}"
     if name == "pull_requests":
         return inventor.pull_request(task)
     if name == "issues":
-        return Issue(task.write(words.ISSUES[label]), rng.choice(words.IMPACTS), label)
+        return Issue(task.write(finding.issue), rng.choice(finding.impacts), finding.label)
     if name == "timeline":
         title, description, color = rng.choice(words.TIMELINE)
         return TimelineEvent(title, task.write(description), color)
     if name == "action_items":
-        kind, text = words.ACTIONS[label]
-        return ActionItem(task.write(text), kind)
+        return ActionItem(task.write(finding.action), finding.action_type)
     summary, details = rng.choice(words.FEEDBACK)
     return FeedbackItem(summary, None, task.write(details))
 
 
 def _v3_element(rng: Random, inventor: Inventor, session: Session, name: str) -> object:
     if name == "note_usages":
-        return inventor.note_usage(rng.randrange(len(words.NOTES)))
+        return inventor.note_usage(rng, rng.choice(words.NOTES))
     repository = inventor.task(rng, session.org_id, 0.4).repository
     is_tool = name == "tools_and_frameworks"
     return f"{repository.tools[0] if is_tool else repository.language} {rng.randint(2, 99)}"

@@ -21,19 +21,49 @@ from rich.console import Console
 from rich.table import Table
 
 DATABASE = "demo.duckdb"
-QUESTION = "Which kinds of issue cost the most, and how often is work merged in spite of them?"
-ANSWER = """
+QUESTION = "What does a merged pull request cost us, and what keeps work from being merged?"
+COSTS = """
+    with days as (
+        select
+            *,
+            created_date > (select max(created_date) from analytics.usage_daily) - 42 as is_new
+        from analytics.usage_daily
+    )
+
     select
-        issues.label,
+        org_name as organization,
+        round(sum(acus_consumed) filter (is_new)) as "ACUs of six weeks",
+        sum(merged_pull_requests_first_count) filter (is_new) as "merged PRs",
+        round(
+            sum(acus_consumed) filter (is_new)
+            / nullif(sum(merged_pull_requests_first_count) filter (is_new), 0), 1
+        ) as "ACUs per merged PR",
+        round(
+            sum(acus_consumed) filter (not is_new)
+            / nullif(sum(merged_pull_requests_first_count) filter (not is_new), 0), 1
+        ) as "before"
+    from days
+    group by org_name
+    order by "ACUs per merged PR" desc nulls first
+"""
+REMEDIES = """
+    with remedies as (
+        select distinct session_id, org_name, action_item
+        from analytics.action_items
+        where created_at > (select max(created_at) from analytics.sessions) - interval 42 days
+    )
+
+    select
+        remedies.action_item as "proposed where nothing was merged",
         count(*) as sessions,
-        round(sum(sessions.acus_consumed)) as acus,
-        round(avg(sessions.acus_consumed), 1) as acus_per_session,
-        round(avg(cast(sessions.is_productive as integer)), 2) as share_with_merged_pr
-    from (select distinct session_id, label from devin.insight_issues) as issues
+        round(sum(sessions.acus_consumed)) as "their ACUs",
+        mode(remedies.org_name) as "most in"
+    from remedies
     join analytics.sessions using (session_id)
-    group by issues.label
-    order by sum(sessions.acus_consumed) desc
-    limit 5
+    where not sessions.is_productive
+    group by remedies.action_item
+    order by sessions desc, "their ACUs" desc
+    limit 3
 """
 
 console = Console(highlight=False, soft_wrap=True)
@@ -54,7 +84,9 @@ def main() -> None:
         _say("4. How it is doing")
         _run("status")
     _say(f"5. {QUESTION}")
-    _ask(ANSWER)
+    _ask(COSTS)
+    _ask(REMEDIES)
+    # 6. Here belongs the step that writes the report: a page that shows the same without SQL.
     _say("What to do next")
     console.print(
         f"Ask {DATABASE} something else, from Python or with any DuckDB client:\n"

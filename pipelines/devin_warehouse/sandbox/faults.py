@@ -25,7 +25,7 @@ IdForm = Literal["bare", "prefixed", "both"]
 
 TOTALS = ("exact", "null", "late", "lagging")
 FAILURES = ("500", "502", "503", "429", "reset", "truncated", "html")
-V3_ENDPOINTS = ("sessions", "insights", "session_insights")
+V3_ENDPOINTS = ("sessions", "insights", "session_insights", "organizations", "users")
 
 
 class Switch(NamedTuple):
@@ -80,8 +80,10 @@ class Faults:
         BulkInsights, "how v3's list of insights answers: ok, a status, no_items"
     ] = "ok"
     refused: Annotated[
-        tuple[str, ...], "v3 endpoints that answer 403: sessions, insights, session_insights"
+        tuple[str, ...],
+        "v3 endpoints that answer 403: sessions, insights, session_insights, organizations, users",
     ] = ()
+    missing: Annotated[tuple[str, ...], "v3 endpoints that answer 404, of the same names"] = ()
     failing_insights: Annotated[
         float, "share of sessions whose v3 insights by id answer 500, 0 to 1, drawn by seed"
     ] = 0.0
@@ -96,7 +98,7 @@ class Faults:
 
     def __post_init__(self) -> None:
         self.failures = _names(self.failures)
-        self.refused = _names(self.refused)
+        self.refused, self.missing = _names(self.refused), _names(self.missing)
         problems = [text for is_right, text in self._rules() if not is_right]
         if problems:
             raise ValueError("; ".join(problems))
@@ -117,7 +119,8 @@ class Faults:
             bool(self.failures) and set(self.failures) <= set(FAILURES),
             f"failures: some of {FAILURES}",
         )
-        yield set(self.refused) <= set(V3_ENDPOINTS), f"refused: some of {V3_ENDPOINTS}"
+        for name in ("refused", "missing"):
+            yield set(getattr(self, name)) <= set(V3_ENDPOINTS), f"{name}: some of {V3_ENDPOINTS}"
 
     @property
     def total_cap(self) -> int | None:

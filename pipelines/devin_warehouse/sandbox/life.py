@@ -8,6 +8,7 @@ from random import Random
 
 from .inventor import Inventor, status_detail
 from .sessions import PullRequest, Session
+from .story import Course
 
 _NEXT_STATUSES = {
     "new": ("claimed", "running"),
@@ -35,7 +36,7 @@ def live(
         happened = True
     for pull_request in session.pull_requests:
         if pull_request.state == "open" and _strikes(rng, hours, _REVIEW_HOURS):
-            _review(rng, pull_request)
+            _review(rng, pull_request, session.course)
             happened = True
     if _awaits_analysis(session, until) and _strikes(rng, hours, _ANALYSIS_HOURS):
         session.analysis = inventor.analysis(rng, session)
@@ -51,15 +52,16 @@ def _proceed(rng: Random, inventor: Inventor, session: Session) -> None:
     session.status = rng.choice(_NEXT_STATUSES[session.status])
     session.status_detail = status_detail(rng, session.status)
     if session.status in ("running", "exit"):
-        session.acus_consumed = round(session.acus_consumed + rng.expovariate(0.5), 2)
+        more = rng.expovariate(0.5) * session.course.cost
+        session.acus_consumed = round(session.acus_consumed + more, 2)
         session.num_devin_messages += rng.randint(1, 6)
     if session.status in ("running", "exit") and rng.random() < 0.4:
         task = inventor.task(rng, session.org_id, 0.4)
         session.pull_requests.append(inventor.pull_request(task))
 
 
-def _review(rng: Random, pull_request: PullRequest) -> None:
-    pull_request.state = "merged" if rng.random() < 0.75 else "closed"
+def _review(rng: Random, pull_request: PullRequest, course: Course) -> None:
+    pull_request.state = "merged" if rng.random() < 0.75 * course.merges else "closed"
 
 
 def _awaits_analysis(session: Session, now: datetime) -> bool:

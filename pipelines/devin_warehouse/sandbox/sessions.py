@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from .story import USUAL, Course
+
 Path = tuple[str | int, ...]
 Payload = Literal["item", "insights"]
 PullRequestSpelling = Literal["schema", "v3", "example", "stateless"]
@@ -126,7 +128,7 @@ class Session:
     `absent` names optional keys that its records leave out, `utc_offset_hours` is the zone in
     which v2 writes its times, `wrong` a path into the v2 record and the value of a wrong type
     that stands there, `wrong_v3` the same for one of the two payloads of v3. `encoded` holds its
-    serialised records until it changes.
+    serialised records until it changes. `course` is how it goes, and no field of the API.
     """
 
     session_id: str
@@ -160,6 +162,7 @@ class Session:
     utc_offset_hours: float = 0
     wrong: tuple[Path, object] | None = None
     wrong_v3: tuple[Payload, Path, object] | None = None
+    course: Course = field(default=USUAL, repr=False, compare=False)
     encoded: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @property

@@ -2,11 +2,14 @@
 
 Written from the documentation of `GET /v3/enterprise/sessions` and
 `GET /v3/enterprise/sessions/{devin_id}/insights`, copied to `tests/api/`. The list of insights,
-`GET /v3/enterprise/sessions/insights`, takes and answers what those two do.
+`GET /v3/enterprise/sessions/insights`, takes and answers what those two do. Organizations and users
+are listed page by page too.
 """
 
 from __future__ import annotations
 
+import json
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from . import cursors
+from . import cursors, directory
 from .faults import Bounds, Faults, TokenFault
 from .keys import V2_PREFIX, V3_PREFIX, Endpoint, Guard
 from .listing import Filter, Found
@@ -46,6 +49,7 @@ _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 _NO_FAULTS = Faults()
 
 Encoded = Callable[[Session, Faults], bytes]
+Token = Callable[[int], str]
 
 
 def item(session: Session, faults: Faults = _NO_FAULTS) -> dict[str, Any]:
@@ -233,12 +237,18 @@ def _skill_usage(session: Session, analysis: Analysis) -> dict[str, Any] | None:
 
 
 class Endpoints:
-    """The three v3 endpoints over a world."""
+    """The v3 endpoints over a world: three of sessions, and who is there."""
 
     def __init__(
-        self, world: World, faults: Faults, lists: Lists, keys: Collection[str] | None
+        self,
+        world: World,
+        faults: Faults,
+        lists: Lists,
+        people: directory.Directory,
+        keys: Collection[str] | None,
     ) -> None:
         self._world = world
+        self._people = people
         self._faults = faults
         self._lists = lists
         self._guarded = Guard(V3_PREFIX, V2_PREFIX, keys, _problem)
@@ -249,12 +259,16 @@ class Endpoints:
             (SESSIONS, "sessions", self.list_sessions),
             (f"{SESSIONS}/insights", "insights", self.list_insights),
             (f"{SESSIONS}/{{devin_id:path}}/insights", "session_insights", self.get_insights),
+            (directory.ORGANIZATIONS, "organizations", self.list_organizations),
+            (directory.USERS, "users", self.list_users),
         ):
-            yield Route(path, self._guarded(self._unless_refused(name, endpoint)))
+            yield Route(path, self._guarded(self._unless_switched_off(name, endpoint)))
 
-    def _unless_refused(self, name: str, endpoint: Endpoint) -> Endpoint:
+    def _unless_switched_off(self, name: str, endpoint: Endpoint) -> Endpoint:
         async def permitted(request: Request) -> Response:
-            return _problem(403) if name in self._faults.refused else await endpoint(request)
+            if name in self._faults.refused:
+                return _problem(403)
+            return _problem(404) if name in self._faults.missing else await endpoint(request)
 
         return permitted
 
@@ -308,16 +322,48 @@ class Endpoints:
         return self._lists.answer(
             wanted,
             [encode(session, self._faults) for session in rows],
-            self._links(found, start, start + len(rows), request.query_params.get("after")),
+            self._links(
+                lambda end: self._token(found, end),
+                (start, start + len(rows), len(found)),
+                request.query_params.get("after"),
+            ),
             has_total=after is None or self._faults.total_on == "every",
         )
 
-    def _links(self, found: Found, start: int, end: int, after: str | None) -> dict[str, Any]:
-        """What leads to the next page."""
-        has_next = end < len(found)
-        token = self._token(found, end) if has_next else None
+    async def list_organizations(self, request: Request) -> Response:
+        """One page of the organizations."""
+        return self._directory_page(request, self._people.organizations(), "org_id")
+
+    async def list_users(self, request: Request) -> Response:
+        """One page of the users."""
+        return self._directory_page(request, self._people.users(), "user_id")
+
+    def _directory_page(self, request: Request, items: list[directory.Item], key: str) -> Response:
+        parameters = Parameters(request.query_params)
+        after = parameters.value("after", directory.parse, None)
+        first = parameters.integer("first", 100, 1, 200)
+        if refusal := parameters.refusal():
+            return refusal
+        ids = [item[key] for item in items]
+        start = 0 if after is None or self._token_fault("ignored") else bisect_right(ids, after)
+        page = items[start : start + self._lists.page_size(first)]
+        links = self._links(
+            lambda end: directory.token(ids[end - 1]),
+            (start, start + len(page), len(items)),
+            request.query_params.get("after"),
+        )
+        body = json.dumps({"items": page, **links, "total": len(items)})
+        return Response(body, media_type="application/json")
+
+    def _links(
+        self, token_at: Token, place: tuple[int, int, int], after: str | None
+    ) -> directory.Item:
+        """What leads to the next page, given where this one starts, ends, and the list ends."""
+        start, end, count = place
+        has_next = end < count
+        token = token_at(end) if has_next else None
         if self._token_fault("repeated") and end:
-            token, has_next = after or self._token(found, end), True
+            token, has_next = after or token_at(end), True
         elif self._token_fault("null") and not start:
             token = None
         return {"end_cursor": token, "has_next_page": has_next}
@@ -374,7 +420,7 @@ def _problem(status: int) -> Response:
     """An error as newer documentation has it: ProblemDetail of RFC 9457."""
     details = {
         401: "Invalid or missing credential",
-        403: "The key lacks the permission ViewAccountSessions",
+        403: "The key lacks the permission for this",
         404: "Session not found",
     }
     title = HTTPStatus(status).phrase

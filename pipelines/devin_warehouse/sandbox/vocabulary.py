@@ -15,15 +15,17 @@ class Repository(NamedTuple):
 
 
 ORGANIZATIONS = ("payments", "platform", "storefront", "data", "mobile")
-# Sessions of this organization often meet a broken environment, and cost more for it.
-TROUBLED_ORGANIZATION = 2
 
+SHOP_WEB = Repository(
+    "shop-web", "https://github.com/acme/shop-web/pull/", "TypeScript", ("React",)
+)
+# Two of each organization, in their order.
 REPOSITORIES = (
     Repository("billing-api", "https://github.com/acme/billing-api/pull/", "Python", ("FastAPI",)),
     Repository("ledger", "https://github.com/acme/ledger/pull/", "Java", ("Spring", "Gradle")),
     Repository("infra", "https://github.com/acme/infra/pull/", "HCL", ("Terraform",)),
     Repository("gateway", "https://github.com/acme/gateway/pull/", "Go", ("gRPC",)),
-    Repository("shop-web", "https://github.com/acme/shop-web/pull/", "TypeScript", ("React",)),
+    SHOP_WEB,
     Repository(
         "checkout", "https://gitlab.com/acme/shop/checkout/-/merge_requests/", "Ruby", ("Rails",)
     ),
@@ -48,6 +50,7 @@ USER_ID_FORMS = (
     "email|{code}",
 )
 
+MIGRATIONS = "migrations_and_upgrades"
 # Category of a session (documented), what it is shown as below it, and what such work is called.
 WORK: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     (
@@ -65,7 +68,7 @@ WORK: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         ("Add {part} to {repo}", "Support exports in the {part} of {repo}", "{repo}: new {part}"),
     ),
     (
-        "migrations_and_upgrades",
+        MIGRATIONS,
         ("Framework Upgrade", "Language Version"),
         ("Upgrade {tool} in {repo}", "Move the {part} of {repo} to {tool}"),
     ),
@@ -174,34 +177,79 @@ RUNNING_DETAILS = ("working", "working", "waiting_for_user", "waiting_for_approv
 HUMAN_ORIGINS = ("webapp", "webapp", "webapp", "slack", "slack", "teams", "linear", "jira", "cli")
 SERVICE_ORIGINS = ("api", "automation", "scheduled")
 
-LABELS = (
+
+class Finding(NamedTuple):
+    """What an analysis finds fault with, how much it may matter, and what would settle it."""
+
+    label: str
+    issue: str
+    action_type: str
+    action: str
+    impacts: tuple[str, ...] = ("High", "Medium", "Medium", "Medium", "Low", "Low")
+
+
+BROKEN_ENVIRONMENT = Finding(
     "Environment",
-    "Configuration",
-    "Testing",
-    "Prompt",
-    "Knowledge",
-    "Permissions",
-    "Dependencies",
+    "The machine had no {tool}; building {repo} took several attempts",
+    "machine_setup",
+    "Install {tool} in the machine snapshot of {repo}",
+    ("High",),
 )
-IMPACTS = ("High", "Medium", "Medium", "Low")
-ISSUES = {
-    "Environment": "The machine had no {tool}; building {repo} took several attempts",
-    "Configuration": "Missing environment variables for the {part}",
-    "Testing": "The tests of the {part} could not be run locally",
-    "Prompt": "The prompt did not say which {part} was meant",
-    "Knowledge": "The conventions of {repo} were unknown and had to be guessed",
-    "Permissions": "No permission to push to {repo}",
-    "Dependencies": "The lock file of {repo} did not resolve with {tool}",
-}
-ACTIONS = {
-    "Environment": ("machine_setup", "Install {tool} in the machine snapshot of {repo}"),
-    "Configuration": ("machine_setup", "Configure environment variables for the {part}"),
-    "Testing": ("repo_config", "Add a `make test` target to {repo} that runs offline"),
-    "Prompt": ("prompt_improvement", "Name the {part} and the acceptance criteria"),
-    "Knowledge": ("knowledge", "Write a knowledge note about the conventions of {repo}"),
-    "Permissions": ("repo_config", "Grant Devin write access to {repo}"),
-    "Dependencies": ("repo_config", "Pin {tool} in {repo}"),
-}
+NO_REGISTRY_TOKEN = Finding(
+    "Environment",
+    "Installing the dependencies of acme/shop-web failed: registry.acme.example answers 401, and"
+    " the machine holds no token for it",
+    "machine_setup",
+    "Add the registry token to the machine setup of acme/shop-web",
+    ("High",),
+)
+TOO_MUCH_AT_ONCE = Finding(
+    "Scope",
+    "Everything in {repo} was to move to another {tool} at once; each repair broke another part",
+    "prompt_improvement",
+    "Ask for the upgrade of {repo} in steps, each with a green build",
+    ("High",),
+)
+VAGUE_PROMPT = Finding(
+    "Prompt",
+    "The prompt did not say which {part} was meant",
+    "prompt_improvement",
+    "Name the {part} of {repo} and the acceptance criteria",
+)
+# What may be found anywhere.
+FINDINGS = (
+    VAGUE_PROMPT,
+    Finding(
+        "Configuration",
+        "Missing environment variables for the {part}",
+        "machine_setup",
+        "Configure environment variables for the {part}",
+    ),
+    Finding(
+        "Testing",
+        "The tests of the {part} could not be run locally",
+        "repo_config",
+        "Add a `make test` target to {repo} that runs offline",
+    ),
+    Finding(
+        "Knowledge",
+        "The conventions of {repo} were unknown and had to be guessed",
+        "knowledge",
+        "Write a knowledge note about the conventions of {repo}",
+    ),
+    Finding(
+        "Permissions",
+        "No permission to push to {repo}",
+        "repo_config",
+        "Grant Devin write access to {repo}",
+    ),
+    Finding(
+        "Dependencies",
+        "The lock file of {repo} did not resolve with {tool}",
+        "repo_config",
+        "Pin {tool} in {repo}",
+    ),
+)
 TIMELINE = (
     ("Started repository setup", "Devin cloned {repo} and read its README", "blue"),
     ("Explored the code", "Devin looked for the {part} and its callers", "blue"),
@@ -217,9 +265,48 @@ FEEDBACK = (
     ("Missing reproduction", "Name the failing test or the request that fails"),
     ("Several tasks at once", "Ask for one change to {repo} at a time"),
 )
+
+
+class Note(NamedTuple):
+    """A knowledge note, why it helped or hurt, and the share of its uses in which it hurt."""
+
+    message: str
+    helped: str
+    hurt: str
+    misleads: float
+
+
+REGISTRY_NOTE = Note(
+    "Packages come from the public registry",
+    "The dependencies were installed at the first attempt",
+    "shop-web takes its packages from registry.acme.example now; following the note, the install"
+    " asked the public registry and failed",
+    0,
+)
 NOTES = (
-    ("Use the shared test database", "The note named a database that no longer exists"),
-    ("Run the formatter before a commit", "Saved one round of review"),
-    ("Release branches start with rel/", "Followed when the branch was made"),
-    ("Secrets live in the vault", "The path in the note is out of date"),
+    Note(
+        "Use the shared test database",
+        "The tests ran without a database of their own",
+        "The note names a database that no longer exists",
+        0.08,
+    ),
+    Note(
+        "Run the formatter before a commit",
+        "Saved one round of review",
+        "The formatter changed files that are generated",
+        0.03,
+    ),
+    Note(
+        "Release branches start with rel/",
+        "Followed when the branch was made",
+        "The repository has no release branches",
+        0.05,
+    ),
+    Note(
+        "Secrets live in the vault",
+        "The credentials were found at once",
+        "The path in the note is out of date",
+        0.1,
+    ),
+    REGISTRY_NOTE,
 )
