@@ -101,8 +101,14 @@ FIRST = "SELECT min(session_id) FROM devin.sessions"
 NEXT = "SELECT session_id FROM devin.sessions ORDER BY 1 LIMIT 3 OFFSET 1"
 LISTING = "SELECT DISTINCT session_id FROM devin.session_pull_requests ORDER BY 1 LIMIT 3"
 OTHERWISE = {
-    "a name": "INSERT INTO devin.users SELECT 'ada', 'Ada', NULL",
-    "another name": "UPDATE devin.organizations SET name = 'Ledger'",
+    "a name": """
+        UPDATE devin.users SET name = 'Ada'
+        WHERE user_id = (SELECT min(user_id) FROM devin.sessions)
+    """,
+    "another name": """
+        UPDATE devin.organizations SET name = 'Ledger'
+        WHERE org_id = (SELECT min(org_id) FROM devin.sessions)
+    """,
     "a deletion": f"INSERT INTO devin.deleted_sessions SELECT ({FIRST}), now()",
     "a family": f"""
         UPDATE devin.sessions SET parent_session_id = ({FIRST}) WHERE session_id IN ({NEXT});

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -83,7 +82,9 @@ class Machine:
 
 def checks(folder: Path) -> Iterator[tuple[str, str]]:
     """The timers' services end as they should, whatever ends them."""
-    assert os.geteuid() == 0, "systemd is booted by root only, in namespaces of its own"
+    if ended(*NAMESPACES, "true").returncode:
+        yield "a booted systemd", "LEFT OUT: nobody here may make namespaces for it"
+        return
     world, faults = World(1, SESSIONS), Faults()
     with booted(folder) as machine, served(world, faults) as base_url:
         yield "installed as the unit's comment says", f"{installed(machine)} commands"

@@ -20,7 +20,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-DATABASE = "demo.duckdb"
+DATABASE, PAGE = "demo.duckdb", "demo-report.html"
 QUESTION = "What does a merged pull request cost us, and what keeps work from being merged?"
 COSTS = """
     with days as (
@@ -70,7 +70,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> None:
-    """Run the demo; leaves demo.duckdb to be asked further questions."""
+    """Run the demo; leaves demo.duckdb to be asked further questions, and demo-report.html."""
     _start_afresh()
     with _sandbox() as (base_url, key):
         os.environ |= {"DEVIN_API_KEY": key, "DEVIN_BASE_URL": base_url, "DEVIN_DATABASE": DATABASE}
@@ -86,9 +86,11 @@ def main() -> None:
     _say(f"5. {QUESTION}")
     _ask(COSTS)
     _ask(REMEDIES)
-    # 6. Here belongs the step that writes the report: a page that shows the same without SQL.
+    _say("6. The same, and more, as a page")
+    _run("report", "--output", PAGE)
     _say("What to do next")
     console.print(
+        f"Open {PAGE} in a browser: what stands out in it, and what would help?\n"
         f"Ask {DATABASE} something else, from Python or with any DuckDB client:\n"
         f"  .venv/bin/python -c \"import duckdb; duckdb.connect('{DATABASE}', read_only=True)"
         ".sql('from analytics.usage_daily').show()\"\n"
@@ -126,9 +128,9 @@ def _program() -> list[str]:
     return [str(Path(sys.executable).with_name("devin-warehouse"))]
 
 
-def _run(command: str) -> None:
-    console.print(f"[bold]$ devin-warehouse {command}[/bold]")
-    subprocess.run([*_program(), command], check=True)
+def _run(*words: str) -> None:
+    console.print(f"[bold]$ devin-warehouse {' '.join(words)}[/bold]")
+    subprocess.run([*_program(), *words], check=True)
 
 
 def _post(url: str, body: dict[str, str]) -> None:

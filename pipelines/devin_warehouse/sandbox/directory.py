@@ -18,10 +18,7 @@ from .world import World
 ORGANIZATIONS = "/v3/enterprise/organizations"
 USERS = "/v3/enterprise/members/users"
 
-_DEPARTMENTS = (
-    "Payments", "Platform", "Storefront", "Data", "Mobile", "Identity", "Search", "Billing",
-    "Logistics", "Growth", "Risk", "Support",
-)  # fmt: skip
+_OTHER_ORGANIZATIONS = ("identity", "search", "billing", "logistics", "growth", "risk", "support")
 _FIRST_NAMES = (
     "Ada", "Bruno", "Chidi", "Dana", "Emre", "Freya", "Goran", "Hana", "Ines", "Jonas", "Kamala",
     "Leo", "Mina", "Nils", "Olga", "Priya", "Quentin", "Rosa", "Samir", "Tove", "Uma", "Viktor",
@@ -62,12 +59,15 @@ class Directory:
     def _organization(self, org_id: str) -> Item:
         return {
             "org_id": org_id,
-            "name": self._named(org_id, _DEPARTMENTS),
+            "name": self._org_name(org_id).capitalize(),
             "created_at": _CREATED_AT,
             "updated_at": _CREATED_AT,
             "max_session_acu_limit": None,
             "max_cycle_acu_limit": None,
         }
+
+    def _org_name(self, org_id: str) -> str:
+        return self._world.org_names.get(org_id) or self._named(org_id, _OTHER_ORGANIZATIONS)
 
     def _user(self, user_id: str) -> Item:
         name = self._named(user_id, _PEOPLE)

@@ -112,6 +112,7 @@ class Inventor:
         rng = Random(f"{seed}/enterprise")
         self._story = Story(since, max(until - since, timedelta(seconds=1)))
         self.org_ids = [f"org-{rng.getrandbits(128):032x}" for _ in words.ORGANIZATIONS]
+        self.org_names = dict(zip(self.org_ids, words.ORGANIZATIONS, strict=True))
         users = [self._user(rng, number) for number in range(_USERS)]
         self.users = sorted(users, key=lambda user: user.joins)
         self._joins = [user.joins for user in self.users]

@@ -61,6 +61,11 @@ class World:
         self._births_per_day = 1.5 * sessions / span_days
         self._populate(sessions, timedelta(days=span_days))
 
+    @property
+    def org_names(self) -> Mapping[str, str]:
+        """What the invented organizations are called, by id; those that somebody adds have none."""
+        return self._inventor.org_names
+
     def _populate(self, count: int, span: timedelta) -> None:
         now = self.clock.now()
         self._inventor = Inventor(self.seed, now - span, now)
