@@ -1,0 +1,1 @@
+select * from {{ ref('copy') }} where counted != summed
