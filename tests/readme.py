@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ def generated() -> dict[str, str]:
         "views": _views(),
         "settings": _settings(),
         "exit codes": _exit_codes(),
+        "status": _status(),
     }
 
 
@@ -83,6 +86,15 @@ def _settings() -> str:
 def _exit_codes() -> str:
     rows = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
     return "\n".join(["| exit | when |", "|---|---|", *rows])
+
+
+def _status() -> str:
+    """The keys of `status --json`, as its schema describes them."""
+    schema = json.loads(files("devin_warehouse").joinpath("status.schema.json").read_text())
+    scope = schema["properties"]["watermarks"]["additionalProperties"]["properties"]
+    described = schema["properties"] | {f"watermarks.*.{name}": scope[name] for name in scope}
+    rows = [f"| `{name}` | {described[name]['description']} |" for name in sorted(described)]
+    return "\n".join(["| key | what |", "|---|---|", *rows])
 
 
 if __name__ == "__main__":

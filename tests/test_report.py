@@ -322,3 +322,10 @@ def test_no_warehouse_and_no_folder(make_warehouse, loaded, tmp_path):
         write_report(make_warehouse().layout, tmp_path / "page.html", None)
     with pytest.raises(OutOfResources):
         write_report(loaded.layout, tmp_path / "missing" / "page.html", None)
+
+
+def test_a_file_of_another_version_wants_a_load_first(warehouse, tmp_path):
+    """Its views are not there, or other ones: one sentence, exit 2."""
+    warehouse.load()
+    with pytest.raises(Misuse, match="another version"):
+        write_report(warehouse.layout, tmp_path / "page.html", None)

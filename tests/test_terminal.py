@@ -37,7 +37,13 @@ def test_a_report_and_where_it_is(run, sandbox, tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--acu-price", "cheap"), ("--acu-price", "-1"), ("--output", "."), ("--output", "no/x.html")],
+    [
+        ("--acu-price", "cheap"),
+        ("--acu-price", "-1"),
+        ("--output", "."),
+        ("--output", "no/x.html"),
+        ("--output", "warehouse.duckdb"),
+    ],
 )
 def test_a_report_that_cannot_be(run, sandbox, tmp_path, arguments):
     """Exit 2 in one sentence that names the option; nothing is written."""

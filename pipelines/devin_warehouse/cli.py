@@ -131,11 +131,13 @@ def load(
         frugal_memory()
         with console.reporting(log_format, is_quiet=quiet, is_verbose=verbose) as progress:
             summary = loading.load(order, progress)
+        console.summarize(summary, order.layout, log_format, is_quiet=quiet)
         if page and (summary.is_published or not page.exists()):
             from devin_warehouse.report.page import write_report
 
             write_report(order.layout, page, price)
-        console.summarize(summary, order.layout, log_format, is_quiet=quiet)
+            if log_format is options.LogFormat.TEXT and not quiet:  # the summary is the last event
+                console.show_page(page, log_format)
         alarm.ring(summary.exit_code, "; ".join(summary.notices))
     raise typer.Exit(summary.exit_code)
 
@@ -202,6 +204,7 @@ def write_page(
     database: options.Database = None,
     output: Annotated[Path, typer.Option(help="Where to write it.")] = Path("devin-report.html"),
     acu_price: options.AcuPrice = None,
+    log_format: options.Format = options.LogFormat.TEXT,
 ) -> None:
     """Write the report: one HTML page on adoption, ACUs, outcomes and what to act on."""
     from devin_warehouse import console
@@ -210,7 +213,7 @@ def write_page(
     layout = options.layout_of(database)
     page = options.page_of("output", output)
     write_report(layout, page, options.price_of(acu_price))
-    console.show_page(page)
+    console.show_page(page, log_format)
 
 
 @app.command(

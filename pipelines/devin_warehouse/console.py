@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
@@ -21,7 +21,7 @@ from rich.text import Text
 from devin_warehouse.feed import Connection
 from devin_warehouse.layout import Layout, plain
 from devin_warehouse.load import Summary
-from devin_warehouse.packages import Progress
+from devin_warehouse.packages import Phase, Progress
 from devin_warehouse.status import Status
 
 if TYPE_CHECKING:
@@ -118,9 +118,13 @@ def _told(status: Status, name: str) -> dict[str, Any]:
     return {**asdict(scope), "age_seconds": None if age is None else round(age.total_seconds())}
 
 
-def show_page(page: Path) -> None:
+def show_page(page: Path, log_format: str) -> None:
     """Say where the report is."""
-    _say(f"wrote {page}, {page.stat().st_size / 1000:,.0f} kB: open it in a browser")
+    size = page.stat().st_size
+    if log_format == "json":
+        _emit({"event": "report", "path": page, "bytes": size})
+    else:
+        _say(f"wrote {page}, {size / 1000:,.0f} kB: open it in a browser")
 
 
 def show_results(results: list[Result], log_format: str) -> None:
@@ -179,11 +183,7 @@ class _Lines:
     def __call__(self, progress: Progress) -> None:
         if progress.packages > self._packages:
             self._packages = progress.packages
-            of = f" of {progress.expected:,}" if progress.expected else ""
-            errors.print(
-                f"package {progress.packages}: {progress.counts.read:,}{of} sessions, "
-                f"{progress.retries:,} retries"
-            )
+            errors.print(f"package {progress.packages}: {_told_of(progress)}")
 
 
 @contextmanager
@@ -196,16 +196,31 @@ def _bar() -> Iterator[Report]:
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=errors, transient=True) as bar:
-        task = bar.add_task("reading", total=None, count="")
+        tasks: dict[Phase, TaskID] = {}
 
         def report(progress: Progress) -> None:
-            read = progress.counts.read
-            of = f" of {progress.expected:,}" if progress.expected else ""
-            speed = bar.tasks[0].speed or 0
-            text = f"{read:,}{of} sessions, {speed:,.0f}/s, {progress.retries:,} retries"
-            bar.update(task, completed=read, total=progress.expected, count=text)
+            phase, expected = progress.phase, progress.expected
+            if phase not in tasks:
+                for task in tasks.values():
+                    bar.update(task, visible=False)
+                tasks[phase] = bar.add_task(phase, total=None, count="")
+            speed = bar.tasks[tasks[phase]].speed
+            text = _told_of(progress, f", {speed:,.0f}/s" if speed else "")
+            done = min(progress.done, expected or progress.done)
+            bar.update(tasks[phase], completed=done, total=expected, count=text)
 
         yield report
+
+
+def _told_of(progress: Progress, speed: str = "") -> str:
+    """How far a run is, for a line or beside a bar."""
+    read = f"{progress.counts.read:,}"
+    if progress.phase is Phase.PUBLISHING:
+        return f"{read} sessions read"
+    before = f"{read} sessions, " if progress.phase is Phase.INSIGHTS else ""
+    of = f" of {progress.expected:,}" if progress.expected else ""
+    done = f"{progress.done:,}{of} {progress.phase}"
+    return f"{before}{done}{speed}, {progress.retries:,} retries"
 
 
 class _JsonLines(logging.Formatter):

@@ -25,7 +25,7 @@ from devin_warehouse.history import record_states
 from devin_warehouse.intake import Counts
 from devin_warehouse.locks import one_writer
 from devin_warehouse.lookup import IDS_A_REQUEST
-from devin_warehouse.packages import PACKAGE_SESSIONS, Packages, Progress
+from devin_warehouse.packages import PACKAGE_SESSIONS, Packages, Phase, Progress
 from devin_warehouse.plan import Order
 from devin_warehouse.process import Stop, files_for_their_owner, stop_signals
 from devin_warehouse.publish import publish
@@ -297,6 +297,8 @@ class _Loading:
             with_all_met=self._run.mode != "incremental",
         )
         self._packages.failed = {}
+        if due:
+            self._packages.enter(Phase.INSIGHTS, len(due))
         self._packages.take(self._feed.insights(due))
         self._forgive(self._packages.missing)
         self._packages.missing = []
@@ -421,6 +423,7 @@ class _Loading:
         if self._order.moves_watermark:
             note_policy(self._connection, self._run.scope, self._packages.intake.redactor)
         ledger.finish(self._connection, self._run, summary.exit_code)
+        self._packages.enter(Phase.PUBLISHING)
         publication = publish(self._connection, self._order.layout, self._run, self._order.sql)
         summary.is_published, summary.warnings = publication.is_new, publication.warnings
         summary.requests, summary.retries = traffic.requests, traffic.retries

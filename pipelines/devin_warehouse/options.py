@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Parsed = TypeVar("Parsed")
 SHORTEST_OVERLAP = timedelta(minutes=5)
+PAGE = b"<!doctype html"
 # the panels of --help
 WHERE = "Options"
 WHAT = "What to load"
@@ -192,9 +193,13 @@ def report_of(path: Path | None) -> Path | None:
 
 
 def page_of(name: str, page: Path) -> Path:
-    """A file to be written; raises Misuse where there cannot be one."""
+    """A page to be written; raises Misuse where there cannot be one, or is something else."""
     if page.is_dir() or not page.parent.is_dir():
         raise Misuse(f"--{name} {page}: a folder, or in one that is not there.")
+    if page.is_file():
+        with page.open("rb") as file:
+            if file.read(len(PAGE)).lower() != PAGE:
+                raise Misuse(f"--{name} {page}: not a page, and would be lost; nothing is written.")
     return page
 
 

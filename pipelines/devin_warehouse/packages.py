@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import duckdb
@@ -57,14 +58,27 @@ DELETE FROM devin.deleted_sessions WHERE session_id IN (SELECT session_id FROM m
 """
 
 
+class Phase(StrEnum):
+    """What a run is at."""
+
+    SESSIONS = "sessions"
+    INSIGHTS = "insights"
+    PUBLISHING = "publishing"
+
+
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: distinct sessions read, of how many expected, and the package count."""
+    """How far a run is: in its phase so many done, of how many expected (None: not known).
 
-    counts: Counts
+    Phases are reading sessions, reading insights (v3), and publishing, of which nothing is counted.
+    """
+
+    phase: Phase
+    done: int
     expected: int | None
     packages: int
     retries: int
+    counts: Counts
 
 
 class Packages:
@@ -82,6 +96,7 @@ class Packages:
         self.intake = Intake(connection)
         self.frontier = Frontier(None)
         self.expected: int | None = None
+        self.phase = Phase.SESSIONS
         self.windows = 0
         self.reread = 0
         self.has_ignored_filter = False
@@ -97,6 +112,7 @@ class Packages:
         self._merger: Merger | None = None
         self._started = time.monotonic()
         self._committed = 0
+        self._insights = 0
         self._rechecked: list[str] = []
 
     def take(self, events: Iterable[Event]) -> None:
@@ -126,6 +142,7 @@ class Packages:
         match event:
             case Records(kind, endpoint, records):
                 self.intake.take(kind, endpoint, records)
+                self._insights += len(records) * (self.phase is Phase.INSIGHTS)
             case Proven(window):
                 self.windows += 1
                 self.frontier.prove(window)
@@ -144,9 +161,18 @@ class Packages:
         if not self.intake.sort_out():
             self._commit_package()
             self.intake.sort_out()
-        self._report(
-            Progress(self.intake.counts, self.expected, self._committed, self._feed.traffic.retries)
-        )
+        self.tell()
+
+    def enter(self, phase: Phase, expected: int | None = None) -> None:
+        """Go on to another phase, in which so much is expected."""
+        self.phase, self.expected = phase, expected
+        self.tell()
+
+    def tell(self) -> None:
+        """Report how far the run is."""
+        counts, retries = self.intake.counts, self._feed.traffic.retries
+        done = self._insights if self.phase is Phase.INSIGHTS else counts.read
+        self._report(Progress(self.phase, done, self.expected, self._committed, retries, counts))
 
     def _commit_package(self, reached: datetime | None = None) -> None:
         package, observed_at = self.intake.package, self.intake.observed_at
@@ -169,6 +195,7 @@ class Packages:
         self._rechecked = []
         self.intake.start_package()
         self._started = time.monotonic()
+        self.tell()
 
     def _settle(self, observed_at: datetime, *, has_landed: bool) -> bool:
         """Strike what is owed no more, and record the states that are complete by now.

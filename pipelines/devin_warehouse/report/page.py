@@ -9,7 +9,10 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
+import duckdb
+
 from devin_warehouse import __version__
+from devin_warehouse.errors import Misuse
 from devin_warehouse.layout import Layout, local_resources
 from devin_warehouse.publish import published
 from devin_warehouse.report.rows import Price, Row, computed
@@ -24,10 +27,17 @@ def write_report(layout: Layout, path: Path, price: Price | None) -> None:
     """Write the report on a warehouse to a file, in one step.
 
     Its owner alone can read it, unless one that was there before has been opened to others. Raises
-    Misuse if there is no warehouse, OutOfResources where the file cannot be written.
+    Misuse if there is no warehouse, or one of another version, OutOfResources where the file cannot
+    be written.
     """
     with published(layout) as connection:
-        data = computed(connection, price)
+        try:
+            data = computed(connection, price)
+        except (duckdb.BinderException, duckdb.CatalogException) as error:
+            raise Misuse(
+                f"{layout.database} was published by another version of devin-warehouse: "
+                "run `devin-warehouse load` first."
+            ) from error
     page = rendered({**data, "database": layout.database.name, "version": __version__})
     new = path.with_name(f".{path.name}.{os.getpid()}")
     with local_resources():
