@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
@@ -178,6 +179,9 @@ def warehouse(make_warehouse: Callable[..., Warehouse]) -> Warehouse:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Run the command in an empty folder: its exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
+    log = logging.getLogger("devin_warehouse")
+    for name in ("handlers", "level", "propagate"):  # the command sets them, for good
+        monkeypatch.setattr(log, name, getattr(log, name))
     monkeypatch.setattr(client, "Clock", ImmediateClock)
     for name in ("DEVIN_API_KEY", "DEVIN_BASE_URL", "DEVIN_DATABASE"):
         monkeypatch.delenv(name, raising=False)

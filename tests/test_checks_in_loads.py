@@ -8,10 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-from devin_warehouse import cli
 from devin_warehouse.errors import CheckFailed
 from devin_warehouse.sandbox import World
 from devin_warehouse.sql_files import Sql
@@ -111,24 +108,6 @@ def test_what_breaks_our_own_invariants_is_not_published(warehouse):
     assert warehouse.rows(failure) == [(said,)]
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Run `devin-warehouse check` in an empty folder: its exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DEVIN_DATABASE", raising=False)
-
-    def run(*arguments):
-        # a process of its own would find the configuration of its own folder
-        Container()[PluggableRunContext].reload()
-        monkeypatch.setattr("sys.argv", ["devin-warehouse", "check", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return ended.value.code, said.out, said.err
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory):
     """A published warehouse of 61 sessions, of which one has used less than nothing."""
@@ -147,7 +126,7 @@ def published(loaded, tmp_path):
 
 def test_the_command_tells_each_check_and_what_it_found(run, published):
     """Exit 0 with warnings, 7 with an error; a line a check, and sample rows of what fails."""
-    code, out, err = run()
+    code, out, err = run("check")
     lines = [line.rstrip() for line in out.splitlines()]
     assert (code, err) == (0, "")
     assert lines[:4] == [
@@ -158,7 +137,7 @@ def test_the_command_tells_each_check_and_what_it_found(run, published):
     ]
     assert [line.split()[:2] for line in lines[4:]] == [["ok", f"{name}:"] for name in NAMES[1:]]
     spoil(published, GAP.format("tagged"))
-    code, out, err = run("--database", str(published))
+    code, out, err = run("check", "--database", str(published))
     assert (code, err, out.count("  ok  "), out.count("warn  ")) == (7, "", len(NAMES) - 2, 1)
     assert "FAIL  positions_have_no_gaps: A list's rows are numbered from 0" in out
     assert "session_tags  tagged" in out
@@ -172,7 +151,7 @@ def test_the_command_tells_machines_in_json(run, published):
         "WHERE session_id <> 'tagged'; "
         "INSERT INTO devin.users VALUES ('ada', 'A', NULL), ('ada', 'B', NULL)",
     )
-    code, out, err = run("--log-format", "json")
+    code, out, err = run("check", "--log-format", "json")
     told = {line["name"]: line for line in map(json.loads, out.splitlines())}
     assert (code, err, list(told)) == (7, "", NAMES)
     assert {name: line["found"] for name, line in told.items() if line["found"]} == {
@@ -195,14 +174,14 @@ def test_the_command_tells_machines_in_json(run, published):
 
 def test_without_a_warehouse_the_command_says_what_to_do(run, tmp_path):
     """Exit 2: no file, a file of somebody else's, a text; nothing is touched."""
-    code, out, err = run()
+    code, out, err = run("check")
     assert (code, out, "devin-warehouse load" in err, err.count("\n")) == (2, "", True, 1)
     with duckdb.connect("theirs.duckdb") as connection:
         connection.execute("CREATE TABLE sessions AS SELECT 1 AS session_id")
-    code, out, err = run("--database", "theirs.duckdb")
+    code, out, err = run("check", "--database", "theirs.duckdb")
     assert (code, out, "not a warehouse of ours" in err, err.count("\n")) == (2, "", True, 1)
     (tmp_path / "text.duckdb").write_text("some text")
-    code, out, err = run("--database", "text.duckdb")
+    code, out, err = run("check", "--database", "text.duckdb")
     assert (code, out, "not a DuckDB file" in err, err.count("\n")) == (2, "", True, 1)
     assert {path.name for path in tmp_path.iterdir()} == {"theirs.duckdb", "text.duckdb"}
 
@@ -210,6 +189,6 @@ def test_without_a_warehouse_the_command_says_what_to_do(run, tmp_path):
 def test_a_warehouse_of_another_version_is_to_be_published_anew(run, published):
     """Exit 2 where the views are missing that checks look at."""
     spoil(published, "DROP SCHEMA analytics CASCADE")
-    code, out, err = run()
+    code, out, err = run("check")
     assert (code, out, "the next load publishes it anew" in err) == (2, "", True)
     assert err.count("\n") == 1

@@ -105,16 +105,17 @@ function safeAddress(address) { return /^https:\/\//i.test(address ?? "") ? addr
 
 function card(row) {
   const { title, form, good, covered } = MEASURES[row.measure];
+  const defined = (...said) => element("p", {}, element("a", { class: "number", href: definitionOf("figures", row.measure), tabindex: -1 }, ...said));
   return element("article", { class: "card", "data-measure": row.measure },
     element("h3", {}, title),
     element("p", { class: "value" }, figure(row.value, form, "figures", row.measure)),
     row.cost === null ? null : element("p", { class: "cost" }, figure(row.cost, money, "figures", "cost")),
-    change(row, good),
-    covered && row.of_count ? element("p", {}, `${count(row.covered_count)} of ${count(row.of_count)} ${covered}`) : null);
+    defined(...change(row, good)),
+    covered && row.of_count ? defined(`${count(row.covered_count)} of ${count(row.of_count)} ${covered}`) : null);
 }
 
 function change({ measure, change: by, value_before: before }, good) {
-  if (by === null) return element("p", {}, before === null ? "no period before to compare with" : "");
+  if (by === null) return [before === null ? "no period before to compare with" : ""];
   const isShare = POINTS.has(measure);
   const said = isShare ? `${amount(Math.abs(by) * 100)} points` : percent(Math.abs(by));
   const sign = Math.sign(by);
@@ -122,29 +123,28 @@ function change({ measure, change: by, value_before: before }, good) {
   const isMarked = good && Math.abs(by) >= (isShare ? 0.01 : 0.05);
   const judged = isMarked ? (good * sign > 0 ? "better" : "worse") : null;
   const arrow = sign > 0 ? "▲" : "▼";
-  return element("p", {},
+  return [
     element("span", { class: judged, "data-change": by }, sign ? `${arrow} ${said}${judged ? `, ${judged}` : ""}` : "="),
-    ` from ${shown(before, MEASURES[measure].form)}`);
+    ` from ${shown(before, MEASURES[measure].form)}`];
 }
 
+/** What stands out, in two sentences; `of` makes a figure that leads to its definition. */
 const SIGNALS = {
-  dearer: (row) => [
-    ["A merged pull request costs ", row, " ACUs in ", element("bdi", {}, row.subject), `, up from ${amount(row.beside)}.`],
-    `${amount(row.acus_consumed)} ACUs went into its sessions in this period.`],
-  proposed: (row) => [
-    ["Proposed ", row, " times: “", element("bdi", {}, row.subject), "”."],
-    `By the analyses of ${count(row.beside)} sessions, which used ${amount(row.acus_consumed)} ACUs.`],
-  misleading: (row) => [
-    ["A knowledge note hurt ", row, " times: ", element("bdi", {}, row.subject), "."],
-    `It helped ${count(row.beside)} times.`],
+  dearer: (row, of) => [
+    ["A merged pull request costs ", of("figure", amount), " ACUs in ", element("bdi", {}, row.subject), ", up from ", of("beside", amount), "."],
+    [of("acus_consumed", count), " ACUs went into its sessions in this period."]],
+  proposed: (row, of) => [
+    ["Proposed ", of("figure", count), " times: “", element("bdi", {}, row.subject), "”."],
+    ["By the analyses of ", of("beside", count), " sessions, which used ", of("acus_consumed", count), " ACUs."]],
+  misleading: (row, of) => [
+    ["A knowledge note hurt ", of("figure", count), " times: ", element("bdi", {}, row.subject), "."],
+    ["It helped ", of("beside", count), " times."]],
 };
 
 function signals() {
-  const found = rows("signals").filter(({ kind }) => SIGNALS[kind]);
-  const items = found.map((row) => {
-    const [sentence, note] = SIGNALS[row.kind](row);
-    const parts = sentence.map((part) => (part === row ? figure(row.figure, row.kind === "dearer" ? amount : count, "signals", "figure") : part));
-    return element("li", { "data-kind": row.kind }, element("p", {}, ...parts), element("p", { class: "note" }, note));
+  const items = rows("signals").map((row) => {
+    const [sentence, note] = SIGNALS[row.kind](row, (name, form) => figure(row[name], form, "signals", name));
+    return element("li", { "data-kind": row.kind }, element("p", {}, ...sentence), element("p", { class: "note" }, ...note));
   });
   const none = element("p", { class: "note" }, "Nothing stands out in this period.");
   return section("signals", "Worth a look", null, items.length ? element("ul", { class: "signals" }, ...items) : none);
@@ -261,13 +261,15 @@ function pullRequests() {
     element("p", {}, figure(row.pull_requests_count, count, "pull_requests", "pull_requests_count"), " came of the sessions of this period:"), bar, legend, times);
 }
 
-function coverageNote() {
+function coverageNote(...more) {
   const row = rows("figures").find(({ measure }) => measure === "coverage");
-  return `Users had ${count(row?.covered_count ?? 0)} of ${count(row?.of_count ?? 0)} sessions analysed: a biased sample.`;
+  const share = `${count(row?.covered_count ?? 0)} of ${count(row?.of_count ?? 0)}`;
+  return element("p", { class: "note" }, "Users had ", element("a", { class: "number", href: definitionOf("figures", "coverage") }, share),
+    " sessions analysed: a biased sample. ", ...more);
 }
 
 function issues() {
-  return section("issues", "What analyses find", coverageNote(), table("issues", rows("issues"), [
+  return section("issues", "What analyses find", null, coverageNote(), table("issues", rows("issues"), [
     { name: "label", title: "Label", isText: true }, { name: "impact", title: "Impact", isText: true },
     { name: "issues_count", title: "Issues", form: count }, { name: "sessions_count", title: "Sessions", form: count },
     { name: "share", title: "Of analysed", form: percent }, { name: "acus_consumed", title: "ACUs", form: count },
@@ -275,7 +277,7 @@ function issues() {
 }
 
 function actionItems() {
-  return section("action-items", "Action items", `${coverageNote()} Equal wordings are one item.`, table("action_items", rows("action_items"), [
+  return section("action-items", "Action items", null, coverageNote("Equal wordings are one item."), table("action_items", rows("action_items"), [
     { name: "action_item", title: "What to do", isText: true }, { name: "type", title: "Where", isText: true },
     { name: "times_proposed", title: "Proposed", form: count }, { name: "sessions_count", title: "Sessions", form: count },
     { name: "acus_consumed", title: "ACUs", form: count }, { name: "latest_date", title: "Latest", form: text },
@@ -283,7 +285,7 @@ function actionItems() {
 }
 
 function prompts() {
-  return section("prompts", "Prompt quality", coverageNote(), table("prompts", rows("prompts"), [
+  return section("prompts", "Prompt quality", null, coverageNote(), table("prompts", rows("prompts"), [
     { name: "user_name", title: "User", isText: true }, { name: "analysed_count", title: "Analysed", form: count },
     { name: "feedback_share", title: "With remarks", form: percent }, { name: "feedback_per_session", title: "Remarks each", form: amount },
     { name: "merge_rate_with_feedback", title: "Merge rate with", form: percent },
