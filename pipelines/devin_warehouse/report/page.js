@@ -115,7 +115,7 @@ function card(row) {
 }
 
 function change({ measure, change: by, value_before: before }, good) {
-  if (by === null) return [before === null ? "no period before to compare with" : ""];
+  if (by === null) return [before === null ? "no period before to compare with" : `${shown(before, MEASURES[measure].form)} before`];
   const isShare = POINTS.has(measure);
   const said = isShare ? `${amount(Math.abs(by) * 100)} points` : percent(Math.abs(by));
   const sign = Math.sign(by);
