@@ -19,7 +19,7 @@ from devin_warehouse.sandbox import World
 from devin_warehouse.sql_files import Sql, report_queries
 from tests.conftest import NOW, Warehouse
 from tests.rows import database, run_until, session
-from tests.truth_report import Truth
+from tests.truth_report import Truth, condition
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028<!--"
 STEPS = {"day": timedelta(days=1), "week": timedelta(days=7)}
@@ -157,6 +157,7 @@ def test_outcomes_by_value(data, truth, dimension, column):
         assert len(found) == len(most)
         for value, row in found.items():
             assert only(row, *expected[value]) == about(expected[value])
+            assert row["rows_count"] == len(expected)
 
 
 def test_pull_requests_issues_and_conditions(data, truth):
@@ -196,12 +197,27 @@ def test_the_backlog_prompts_and_notes(data, truth):
             assert only(row, *told) == about(told)
         users = truth.prompts_of(*chosen).values()
         for row in rows(data, "prompts", organization, period):
+            assert row.pop("rows_count") == len(users)
             assert any(row == about(told) | {"user_name": told["user_name"]} for told in users)
         hurt = truth.notes_of(*chosen)
         found = rows(data, "notes", organization, period)
         assert len(found) == min(8, len(hurt))
         for row in found:
             assert (row["bad_usages_count"], row["good_usages_count"]) == hurt[row["note_id"]]
+
+
+def test_sessions_that_want_a_look(data, truth):
+    """The dearest that failed or are open, and the dearest settled ones without a merge."""
+    for organization, period in choices(data):
+        sessions = truth.among(organization["org_id"], truth.span(period["place"]))
+        open_ones = [row for row in sessions if condition(row) != "ended"]
+        unmerged = [row for row in truth.settled(sessions) if not row["is_productive"]]
+        for query, expected, most in (("attention", open_ones, 15), ("costliest", unmerged, 10)):
+            dearest = sorted(expected, key=lambda r: (-(r["acus_consumed"] or 0), r["session_id"]))
+            found = rows(data, query, organization, period)
+            ids = [row["session_id"] for row in found]
+            assert ids == [row["session_id"] for row in dearest[:most]]
+            assert all(row["rows_count"] == len(expected) for row in found)
 
 
 def test_adoption_of_the_last_complete_day(data, loaded, truth):
@@ -228,6 +244,12 @@ def test_what_stands_out_is_in_the_tables_below(data):
             seen.add(row["kind"])
             if row["kind"] == "dearer":
                 assert row["figure"] >= 1.5 * row["beside"]
+                assert row["merged_count"] >= 10
+            elif row["kind"] == "stopped":
+                told = rows(data, "conditions", organization, period)
+                assert (row["subject"], row["figure"]) in [
+                    (r["status_detail"], r["sessions_count"]) for r in told
+                ]
             elif row["kind"] == "proposed":
                 first = rows(data, "action_items", organization, period)[0]
                 assert (row["subject"], row["figure"]) == (
@@ -236,12 +258,12 @@ def test_what_stands_out_is_in_the_tables_below(data):
                 )
             else:
                 assert row["figure"] > row["beside"]
-    assert seen >= {"proposed", "misleading"}
+    assert seen >= {"proposed", "stopped", "misleading"}
 
 
 def test_every_figure_has_a_definition(data):
     """Each column that the page shows as a number is in the definitions, with meaning and unit."""
-    words = {"since", "is_complete", "series", "place", "date", "kind", "subject"}
+    words = {"since", "is_complete", "series", "place", "date", "kind", "subject", "rows_count"}
     for query in report_queries():
         if query.name not in data["rows"]:
             continue

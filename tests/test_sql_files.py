@@ -96,6 +96,10 @@ def test_a_folder_without_views_is_refused(tmp_path):
     with pytest.raises(Misuse, match="no such folder"):
         Sql.of(tmp_path / "nowhere")
     (tmp_path / "team").mkdir()
+    (tmp_path / "lost.sql").write_text("select 1 as x")
+    with pytest.raises(Misuse, match=r"lost\.sql is in no folder"):
+        Sql.of(tmp_path)
+    (tmp_path / "lost.sql").unlink()
     (tmp_path / "team" / "a.sql").write_bytes(b"select '\xff' as x")
     with pytest.raises(Misuse, match="--views"):
         Sql.of(tmp_path)
@@ -144,6 +148,19 @@ def test_a_view_that_fails_on_the_data_publishes_nothing(warehouse, folder):
     warehouse.world.add()
     warehouse.load(sql=Sql.of())
     assert ("failed", 2) in warehouse.rows(outcomes)
+
+
+def test_each_column_of_a_view_is_computed_before_it_is_published(warehouse, folder):
+    """In a copy made from the last one too, when a row comes that one column fails on."""
+    told = "case when status = 'hibernating' then error('a bear') else status end as told"
+    views = Sql.of(folder(team__told=f"-- x\nselect session_id, {told}\nfrom analytics.sessions"))
+    assert warehouse.load(sql=views).is_published
+    target = warehouse.layout.target
+    warehouse.world.add(status="hibernating")
+    with pytest.raises(Misuse, match=r"team/told\.sql:\d: .*a bear"):
+        warehouse.load(sql=views)
+    assert warehouse.layout.target == target
+    assert len(warehouse.rows("FROM team.told")) == 300
 
 
 def test_a_schema_named_like_the_database_is_refused(make_warehouse, folder):

@@ -128,6 +128,15 @@ def test_the_status_for_monitors_is_as_described(run, sandbox):
     assert (code, "failed, exit 4" in out, "No load is in progress." in out) == (0, True, True)
 
 
+def test_a_warehouse_that_is_too_old_says_how_old(run, sandbox):
+    """Exit 4 in one sentence on stderr; stdout is as without the option."""
+    run("load", "--base-url", sandbox[0])
+    code, out, err = run("status", "--json", "--max-age", "5m")
+    assert (code, err.count("\n"), "older than 5m" in err) == (4, 1, True)
+    assert "2026-11-02 09:30:00 UTC" in err
+    assert json.loads(out)["watermarks"]
+
+
 def test_a_warehouse_is_as_old_as_what_readers_see(warehouse, monkeypatch):
     """Committed, but held back by a failed check: that does not make the file any fresher."""
     warehouse.load(sql=Sql.of())

@@ -108,12 +108,15 @@ class Truth:
     ) -> dict[str, dict[str, float | None]]:
         found = {}
         for value, sessions in grouped(self.among(org_id, span), lambda row: row[column]):
-            unmerged = [row for row in self.settled(sessions) if not row["is_productive"]]
+            settled = self.settled(sessions)
+            unmerged = [row for row in settled if not row["is_productive"]]
             found[value or "(none)"] = {
                 "sessions_count": len(sessions),
                 "acus_consumed": total(sessions),
                 **self.outcome(sessions),
-                "unmerged_acus": total(unmerged),
+                "settled_acus": total(settled),
+                "merged_count": self.first_merged(settled),
+                "unmerged_acus": total(unmerged) if settled else None,
             }
         return found
 
@@ -212,7 +215,7 @@ def condition(row: Row) -> str:
     is_stopped = row["status"] == "suspended" and row["status_detail"] not in STOPPED_BY_PEOPLE
     if row["status"] == "error" or is_stopped:
         return "failed"
-    return "ended" if row["is_terminal"] or row["is_finished"] else "unsettled"
+    return "ended" if row["is_terminal"] or row["is_finished"] else "open"
 
 
 def grouped(rows: Iterable[Row], key: Callable[[Row], Any]) -> Iterator[tuple[Any, list[Row]]]:

@@ -174,7 +174,8 @@ def status(
     oldest = options.duration("max_age", max_age) if max_age else None
     found = read_status(layout)
     console.show_status(found, as_json=as_json)
-    if oldest is not None and found.is_older_than(oldest):
+    if max_age and oldest is not None and found.is_older_than(oldest):
+        console.complain_of_age(found, max_age)
         raise typer.Exit(4)
 
 

@@ -67,7 +67,8 @@ def summarize(summary: Summary, layout: Layout, log_format: str, *, is_quiet: bo
         filled = {name: rows for name, rows in summary.rows.items() if rows}
         _say(f"rows now: {', '.join(f'{name} {n:,}' for name, n in filled.items())}")
     _say(
-        f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} s; "
+        f"{_many(summary.requests, 'request')}, {_many(summary.retries, 'retry')}, "
+        f"{summary.seconds:.1f} s; "
         f"watermark {_shown(summary.watermark_before)} -> {_shown(summary.watermark_after)}"
     )
     if summary.rejected_records:
@@ -113,6 +114,16 @@ def show_status(status: Status, *, as_json: bool) -> None:
     _say("Rows: " + (", ".join(f"{name} {rows:,}" for name, rows in filled.items()) or "none yet"))
 
 
+def complain_of_age(status: Status, max_age: str) -> None:
+    """Say which scope is older than a monitor allows."""
+    seen = [
+        f"{name}: complete up to {_when(scope.visible, status.at)}"
+        for name, scope in status.scopes.items()
+    ]
+    found = "; ".join(seen) or "nothing has been loaded"
+    errors.print(f"devin-warehouse: older than {max_age}: {found}.", soft_wrap=True)
+
+
 def _told(status: Status, name: str) -> dict[str, Any]:
     scope, age = status.scopes[name], status.age(name)
     return {**asdict(scope), "age_seconds": None if age is None else round(age.total_seconds())}
@@ -152,8 +163,9 @@ def show_preview(preview: Preview, log_format: str) -> None:
         _say(f"{window}; the API does not say how many there are")
     else:
         _say(
-            f"{window}: {preview.sessions:,} sessions, in about {preview.session_requests:,} "
-            f"requests for {preview.windows or 1:,} windows"
+            f"{window}: {_many(preview.sessions, 'session')}, in about "
+            f"{_many(preview.session_requests or 0, 'request')} for "
+            f"{_many(preview.windows or 1, 'window')}"
         )
     if preview.insight_requests is not None:
         how = "by the bulk list" if preview.has_insights_list else "one by one"
@@ -220,7 +232,7 @@ def _told_of(progress: Progress, speed: str = "") -> str:
     before = f"{read} sessions, " if progress.phase is Phase.INSIGHTS else ""
     of = f" of {progress.expected:,}" if progress.expected else ""
     done = f"{progress.done:,}{of} {progress.phase}"
-    return f"{before}{done}{speed}, {progress.retries:,} retries"
+    return f"{before}{done}{speed}, {_many(progress.retries, 'retry')}"
 
 
 class _JsonLines(logging.Formatter):
@@ -282,6 +294,12 @@ def _say(text: str) -> None:
 def _emit(values: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(values, ensure_ascii=False, default=plain) + "\n")
     sys.stdout.flush()
+
+
+def _many(number: int, noun: str) -> str:
+    """So many of them: 1 retry, 2 retries."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def _shown(instant: datetime | None) -> str:

@@ -17,7 +17,7 @@ from devin_warehouse.errors import CheckFailed
 from devin_warehouse.reach import affected, renew_views
 from devin_warehouse.sql_files import Sql
 from devin_warehouse.tables import SCHEMA, TABLES, Table
-from devin_warehouse.views import comment, create_views
+from devin_warehouse.views import comment, create_views, read_whole
 from devin_warehouse.work_file import ddl, transaction
 
 
@@ -44,6 +44,7 @@ def write_anew(connection: duckdb.DuckDBPyConnection, sql: Sql, info: Info) -> I
             _write(connection, table)
         _say_what_it_is(connection, info)
         create_views(connection, sql.views)
+        read_whole(connection, sql.views)
         yield
 
 
@@ -62,6 +63,7 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection, sql: Sql, info: Info
                 _prove(connection, table)
         _say_what_it_is(connection, info)
         renew_views(connection, sql.views)
+        read_whole(connection, sql.views)
         yield
 
 

@@ -235,7 +235,8 @@ class _Loading:
         if self._tells_sessions_by_id:
             self._packages.take(self._feed.by_id(self._packages.intake.unmet(session, wanted)))
         if unmet := self._packages.intake.unmet(session, wanted):
-            self._notice(f"{len(unmet):,} of the sessions asked for did not come: {unmet[0]}, ...")
+            some = ", ".join([*unmet[:3], *(["..."] if unmet[3:] else [])])
+            self._notice(f"{len(unmet):,} of the sessions asked for did not come: {some}")
 
     def _ask_by_list(self, session_ids: list[str]) -> None:
         sessions = [Due(sid, LONG_AGO) for sid in session_ids]

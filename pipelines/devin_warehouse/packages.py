@@ -171,7 +171,9 @@ class Packages:
     def tell(self) -> None:
         """Report how far the run is."""
         counts, retries = self.intake.counts, self._feed.traffic.retries
-        done = self._insights if self.phase is Phase.INSIGHTS else counts.read
+        done = counts.read
+        if self.phase is Phase.INSIGHTS:  # a page brings others beside those that are due
+            done = min(self._insights, self.expected or 0)
         self._report(Progress(self.phase, done, self.expected, self._committed, retries, counts))
 
     def _commit_package(self, reached: datetime | None = None) -> None:

@@ -203,8 +203,10 @@ def _views_of_user(folder: Path) -> Iterator[SqlFile]:
         found = list(_views(folder))
     except (OSError, UnicodeDecodeError) as error:
         raise Misuse(f"--views {folder}: {error}.") from error
-    if not found:
-        raise Misuse(f"--views {folder}: it holds no view; they are named <schema>/<view>.sql.")
+    lost = [entry.name for entry in _entries(folder)]
+    if lost or not found:
+        what = f"{lost[0]} is in no folder of a schema" if lost else "it holds no view"
+        raise Misuse(f"--views {folder}: {what}; views are named <schema>/<view>.sql.")
     for file in found:
         _check(file)
         yield file

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import duckdb
 
 from devin_warehouse.errors import Misuse
-from devin_warehouse.sql_files import ANALYTICS, PREPARED, Meaning, SqlFile, located
+from devin_warehouse.sql_files import ANALYTICS, OUR_SCHEMAS, PREPARED, Meaning, SqlFile, located
 from devin_warehouse.tables import BY_NAME, SCHEMA, TABLES, Type
 from devin_warehouse.work_file import ddl, quoted
 
@@ -50,6 +50,17 @@ def rehearse(views: Sequence[SqlFile]) -> None:
         for table in TABLES:
             connection.execute(f"CREATE TABLE {SCHEMA}.{table.name} ({ddl(table)})")
         create_views(connection, views)
+
+
+def read_whole(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]) -> None:
+    """Compute users' views, every column: raises Misuse where one fails on the data.
+
+    Those that are stored have been computed; ours are proven by tests.
+    """
+    for view in views:
+        if view.schema not in OUR_SCHEMAS and not view.is_stored:
+            with blamed(view):
+                connection.execute(f"SELECT bit_xor(hash(v)) FROM {view.full_name} AS v")
 
 
 def comment(connection: duckdb.DuckDBPyConnection, kind: str, name: str, text: str) -> None:

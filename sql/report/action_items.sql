@@ -48,7 +48,8 @@ select
     times_proposed,
     sessions_count,
     acus_consumed,
-    latest_date
+    latest_date,
+    count(*) over (partition by organization, period) as rows_count
 from counted
 qualify
     row_number() over (

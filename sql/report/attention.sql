@@ -15,7 +15,8 @@ select
     facts.status,
     facts.status_detail,
     facts.created_date,
-    facts.acus_consumed
+    facts.acus_consumed,
+    count(*) over (partition by facts.organization, periods.place) as rows_count
 from report_page.facts
 join report_page.periods
     on facts.created_date >= periods.since and facts.created_date < periods.until

@@ -1,7 +1,7 @@
--- One row per choice of organizations, period and how sessions stand that failed or have not ended.
+-- One row per choice of organizations, period and state of sessions that failed or have not ended.
 --
--- condition: failed, where a session ended in an error or was stopped by a limit; unsettled, where
---   it has not ended. [text = from sessions.status and status_detail]
+-- condition: failed, where a session ended in an error or was stopped by a limit; open, where it
+--   has not ended. [text = from sessions.status and status_detail]
 -- sessions_count: Sessions that stand so. [sessions = count of sessions]
 -- acus_consumed: What they have used to date. [ACU = sum of sessions.acus_consumed]
 select

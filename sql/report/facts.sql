@@ -49,7 +49,7 @@ select
                 and sessions.status_detail not in ('inactivity', 'user_request')
             )
             then 'failed'
-        when not sessions.is_terminal and not sessions.is_finished then 'unsettled'
+        when not sessions.is_terminal and not sessions.is_finished then 'open'
         else 'ended'
     end as condition
 from sessions

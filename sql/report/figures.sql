@@ -16,8 +16,8 @@
 --   request; research and reviews need none. [ratio = sum of sessions.acus_consumed where not
 --   is_productive / sum of sessions.acus_consumed, over settled sessions]
 -- failed_share: Share of the sessions that ended in an error, or were stopped by a limit.
---   [ratio = sessions where status is error, or suspended but not by inactivity or user_request /
---   count of sessions]
+--   API v2 does not tell of limits. [ratio = sessions where status is error, or suspended but not by
+--   inactivity or user_request / count of sessions]
 -- cost: ACUs at the price of one that is set. [currency = acus * price]
 -- coverage: Share of the sessions whose insights a user had analysed: a biased sample.
 --   [ratio = sessions where has_analysis / count of sessions]
@@ -60,7 +60,7 @@ measured as (
         (1, 'sessions_count', cast(sessions_count as double), null, null),
         (2, 'active_users_count', active_users_count, null, null),
         (3, 'acus_consumed', acus_consumed, null, null),
-        (4, 'merge_rate', productive_count / nullif(judged_count, 0), settled_count, sessions_count),
+        (4, 'merge_rate', productive_count / nullif(judged_count, 0), judged_count, sessions_count),
         (
             5, 'acus_per_merged_pull_request', settled_acus / nullif(merged_count, 0),
             settled_count, sessions_count

@@ -39,7 +39,8 @@ select
     cast(sum(found.issues_count) as bigint) as issues_count,
     count(*) as sessions_count,
     count(*) / max(analysed.analysed_count) as share,
-    sum(analysed.acus_consumed) as acus_consumed
+    sum(analysed.acus_consumed) as acus_consumed,
+    count(*) over (partition by analysed.organization, analysed.period) as rows_count
 from analysed
 join found on found.session_id = analysed.session_id
 group by analysed.organization, analysed.period, found.label, found.impact

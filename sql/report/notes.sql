@@ -3,6 +3,8 @@
 --
 -- bad_usages_count: How often it hurt. [usages = count of insight_note_usages where bad]
 -- good_usages_count: How often it helped. [usages = count of insight_note_usages where good]
+-- message: Where the latest session used it; cut short after 200 characters.
+--   [text = insight_note_usages.message]
 -- reason: Why it hurt the latest session; cut short after 200 characters.
 --   [text = insight_note_usages.reason]
 select
@@ -12,7 +14,10 @@ select
     count(*) filter (where usages.usage = 'bad') as bad_usages_count,
     count(*) filter (where usages.usage = 'good') as good_usages_count,
     arg_max(left(usages.reason, 200), (facts.created_date, facts.session_id, usages.position))
-        filter (where usages.usage = 'bad') as reason
+        filter (where usages.usage = 'bad') as reason,
+    arg_max(left(usages.message, 200), (facts.created_date, facts.session_id, usages.position))
+        filter (where usages.usage = 'bad') as message,
+    count(*) over (partition by facts.organization, periods.place) as rows_count
 from devin.insight_note_usages as usages
 join report_page.facts on facts.session_id = usages.session_id
 join report_page.periods

@@ -16,6 +16,10 @@
 --   first_session_id, over settled sessions]
 -- acus_per_merged_pull_request_before: The same in the period earlier.
 --   [ACU per pull request = as acus_per_merged_pull_request]
+-- settled_acus: ACUs of the settled sessions.
+--   [ACU = sum of sessions.acus_consumed, over settled sessions]
+-- merged_count: Pull requests of the settled sessions that were merged.
+--   [pull requests = merged pull_requests by first_session_id, over settled sessions]
 -- unmerged_acus: ACUs of the settled sessions that got no pull request merged.
 --   [ACU = sum of sessions.acus_consumed where not is_productive, over settled sessions]
 with valued as (
@@ -44,6 +48,7 @@ counted as (
         max(valued.value_title) as title,
         count(*) as sessions_count,
         sum(valued.acus_consumed) as acus_consumed,
+        count(*) filter (where valued.is_settled) as settled_count,
         count(*) filter (where valued.is_settled and valued.has_pull_request) as judged_count,
         count(*) filter (where valued.is_settled and valued.is_productive) as productive_count,
         coalesce(sum(valued.acus_consumed) filter (where valued.is_settled), 0) as settled_acus,
@@ -51,7 +56,8 @@ counted as (
             sum(valued.acus_consumed) filter (where valued.is_settled and not valued.is_productive),
             0
         ) as unmerged_acus,
-        sum(valued.merged_pull_requests_count) filter (where valued.is_settled) as merged_count
+        coalesce(sum(valued.merged_pull_requests_count) filter (where valued.is_settled), 0)
+            as merged_count
     from valued
     join report_page.spans
         on valued.created_date >= spans.since and valued.created_date < spans.until
@@ -73,7 +79,11 @@ select
     earlier.productive_count / nullif(earlier.judged_count, 0) as merge_rate_before,
     present.settled_acus / nullif(present.merged_count, 0) as acus_per_merged_pull_request,
     earlier.settled_acus / nullif(earlier.merged_count, 0) as acus_per_merged_pull_request_before,
-    present.unmerged_acus
+    present.settled_acus,
+    present.merged_count,
+    case when present.settled_count > 0 then present.unmerged_acus end as unmerged_acus,
+    count(*) over (partition by present.organization, present.period, present.dimension)
+        as rows_count
 from counted as present
 left join counted as earlier
     on

@@ -24,7 +24,8 @@ select
         as merge_rate_with_feedback,
     count(*) filter (where facts.feedback_items_count = 0 and facts.is_productive)
     / nullif(count(*) filter (where facts.feedback_items_count = 0 and facts.has_pull_request), 0)
-        as merge_rate_without_feedback
+        as merge_rate_without_feedback,
+    count(*) over (partition by facts.organization, periods.place) as rows_count
 from report_page.facts
 join report_page.periods
     on facts.created_date >= periods.since and facts.created_date < periods.until

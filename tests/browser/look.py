@@ -27,7 +27,7 @@ FIGURES = """() => Object.fromEntries([...document.querySelectorAll('.card')].ma
 }))"""
 TABLES = """() => [...document.querySelectorAll('table[data-query]')].map((table) => ({
     query: table.dataset.query,
-    caption: table.caption.textContent,
+    caption: table.dataset.caption,
     rows: [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => {
         const number = cell.querySelector('.number');
         return number ? number.dataset.value : cell.textContent;

@@ -182,10 +182,11 @@ def unlike_tables(
     """Figures of the tables: outcomes by category, issues, the backlog, how sessions stand."""
     by_query = {(table["query"], table["caption"]): table["rows"] for table in tables}
     outcomes = truth.outcomes(*chosen, column="category")
+    told_as = {value.replace("_", " "): told for value, told in outcomes.items()}
     for value, sessions, acus, _, rate, _, per_pr, _, _ in by_query.get(
         ("outcomes", "By category"), []
     ):
-        told = outcomes[value]
+        told = told_as[value]
         for shown, name in (
             (sessions, "sessions_count"),
             (acus, "acus_consumed"),

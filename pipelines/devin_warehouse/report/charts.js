@@ -44,7 +44,7 @@ function columnChart(columns, name, width) {
   for (let value = 0; value <= highest; value += step) {
     chart.append(
       drawn("line", { x1: left, x2: width, y1: y(value), y2: y(value) }),
-      drawn("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, value.toLocaleString("en")),
+      drawn("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, value.toLocaleString("en", { notation: "compact" })),
     );
   }
   const every = Math.ceil(66 / slot);

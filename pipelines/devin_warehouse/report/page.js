@@ -8,7 +8,7 @@ const MEASURES = {
   sessions_count: { title: "Sessions", form: count },
   active_users_count: { title: "Active users", form: count },
   acus_consumed: { title: "ACUs", form: amount },
-  merge_rate: { title: "Merge rate", form: percent, good: 1, covered: "sessions settled" },
+  merge_rate: { title: "Merge rate", form: percent, good: 1, covered: "sessions settled, with a pull request" },
   acus_per_merged_pull_request: { title: "ACUs per merged pull request", form: amount, good: -1, covered: "sessions settled" },
   unmerged_share: { title: "ACUs without a merged pull request", form: percent, good: -1, covered: "sessions settled" },
   failed_share: { title: "Failed sessions", form: percent, good: -1 },
@@ -26,6 +26,7 @@ function money(value) {
   return value.toLocaleString("en", { style: "currency", currency: data.currency, maximumFractionDigits: value < 100 ? 2 : 0 });
 }
 function text(value) { return String(value); }
+function words(value) { return String(value).replaceAll("_", " "); }
 function shown(value, form) { return value === null || value === undefined ? NOTHING : form(value); }
 function instant(value) { return value ? `${value.slice(0, 16).replace("T", " ")} UTC` : NOTHING; }
 
@@ -51,47 +52,53 @@ function section(id, title, note, ...children) {
     element("h2", { id: `${id}-title` }, title), note ? element("p", { class: "note" }, note) : null, ...children);
 }
 
-/** A table whose columns sort: [{name, title, form, isText, sort}], over the rows of a query. */
-function table(query, found, columns, caption, none = "None in this period.") {
-  if (!found.length) return element("p", { class: "note" }, none);
+/**
+ * A table whose columns sort, of the rows of a query: columns are [{name, title, label, form, of, isText, link}].
+ * `most` says by what the rows are the first of all, and `order` in which column.
+ */
+function table(query, found, columns, { caption, most, order: first }) {
+  if (!found.length) return element("p", { class: "note" }, `${caption}: none in this period.`);
+  const left = found[0].rows_count > found.length;
+  const said = left ? `${caption}: the ${found.length} ${most}, of ${count(found[0].rows_count)}` : caption;
   const body = element("tbody");
   const headers = columns.map((column) => header(query, column, () => sort(column)));
-  let order = null;
+  let order = { name: first, sign: -1 };
   function fill() {
     body.replaceChildren(...found.map((row) => element("tr", {}, ...columns.map((column) => cell(query, row, column)))));
-  }
-  function sort(column) {
-    order = order?.column === column ? { column, sign: -order.sign } : { column, sign: column.isText ? 1 : -1 };
-    found.sort((one, other) => order.sign * compared(one[column.name], other[column.name], order.sign));
     headers.forEach((made, place) => {
-      if (columns[place] === column) made.setAttribute("aria-sort", order.sign > 0 ? "ascending" : "descending");
+      if (columns[place].name === order.name) made.setAttribute("aria-sort", order.sign > 0 ? "ascending" : "descending");
       else made.removeAttribute("aria-sort");
     });
+  }
+  function sort({ name, isText }) {
+    order = { name, sign: order.name === name ? -order.sign : isText ? 1 : -1 };
+    found.sort((one, other) => order.sign * compared(one[name], other[name], order.sign));
     fill();
   }
   fill();
-  return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
-    element("table", { "data-query": query }, element("caption", {}, caption),
+  return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": said },
+    element("table", { "data-query": query, "data-caption": caption }, element("caption", {}, said),
       element("thead", {}, element("tr", {}, ...headers)), body));
 }
 
-function header(query, { name, title, isText }, sort) {
-  const button = element("button", { type: "button", title: `Sort by ${title}` }, title);
+function header(query, { name, title, label = title, isText }, sort) {
+  const button = element("button", { type: "button", title: `Sort by ${label}` }, title);
   button.addEventListener("click", sort);
   const target = definitionOf(query, name);
-  const help = target ? element("a", { href: target, "aria-label": `What ${title} means` }, "?") : null;
+  const help = target ? element("a", { href: target, "aria-label": `What ${label} means` }, "?") : null;
   return element("th", { scope: "col", class: isText ? null : "right" }, button, help ? " " : null, help);
 }
 
-function cell(query, row, { name, form = text, isText, link }) {
+function cell(query, row, { name, form = text, of, isText, link }) {
   if (isText) {
-    const said = element("bdi", {}, shown(row[name], form));
+    const said = element("bdi", {}, shown(row[name] ?? (link ? row.session_id : null), form));
     const address = link ? safeAddress(row[link]) : null;
     const content = address ? element("a", { href: address, rel: "noopener noreferrer", target: "_blank" }, said) : said;
     return element("td", { class: "text" }, content);
   }
   // a stop for the keyboard at each figure would be no help: its column's title leads there too
-  return element("td", { class: "right" }, figure(row[name], form, query, name, { tabindex: -1 }));
+  const beside = of && row[name] !== null ? element("span", { class: "of" }, " of ", figure(row[of], count, query, of, { tabindex: -1 })) : null;
+  return element("td", { class: "right" }, figure(row[name], form, query, name, { tabindex: -1 }), beside);
 }
 
 /** What is missing comes last, whichever way is sorted. */
@@ -110,12 +117,13 @@ function card(row) {
     element("h3", {}, title),
     element("p", { class: "value" }, figure(row.value, form, "figures", row.measure)),
     row.cost === null ? null : element("p", { class: "cost" }, figure(row.cost, money, "figures", "cost")),
-    defined(...change(row, good)),
+    row.value_before === null ? null : defined(...change(row, good)),
     covered && row.of_count ? defined(`${count(row.covered_count)} of ${count(row.of_count)} ${covered}`) : null);
 }
 
 function change({ measure, change: by, value_before: before }, good) {
-  if (by === null) return [before === null ? "no period before to compare with" : `${shown(before, MEASURES[measure].form)} before`];
+  const was = `was ${shown(before, MEASURES[measure].form)}`;
+  if (by === null) return [was];
   const isShare = POINTS.has(measure);
   const said = isShare ? `${amount(Math.abs(by) * 100)} points` : percent(Math.abs(by));
   const sign = Math.sign(by);
@@ -123,22 +131,23 @@ function change({ measure, change: by, value_before: before }, good) {
   const isMarked = good && Math.abs(by) >= (isShare ? 0.01 : 0.05);
   const judged = isMarked ? (good * sign > 0 ? "better" : "worse") : null;
   const arrow = sign > 0 ? "▲" : "▼";
-  return [
-    element("span", { class: judged, "data-change": by }, sign ? `${arrow} ${said}${judged ? `, ${judged}` : ""}` : "="),
-    ` from ${shown(before, MEASURES[measure].form)}`];
+  return [element("span", { class: judged, "data-change": by }, sign ? `${arrow} ${said}${judged ? ` ${judged}` : ""}` : "unchanged"), sign ? `, ${was}` : ""];
 }
 
 /** What stands out, in two sentences; `of` makes a figure that leads to its definition. */
 const SIGNALS = {
   dearer: (row, of) => [
     ["A merged pull request costs ", of("figure", amount), " ACUs in ", element("bdi", {}, row.subject), ", up from ", of("beside", amount), "."],
-    [of("acus_consumed", count), " ACUs went into its sessions in this period."]],
+    [of("acus_consumed", count), " ACUs of settled sessions, for ", of("merged_count", count), " merged pull requests."]],
   proposed: (row, of) => [
     ["Proposed ", of("figure", count), " times: “", element("bdi", {}, row.subject), "”."],
     ["By the analyses of ", of("beside", count), " sessions, which used ", of("acus_consumed", count), " ACUs."]],
+  stopped: (row, of) => [
+    [of("figure", count), " sessions were stopped by a limit: ", element("bdi", {}, words(row.subject)), "."],
+    ["They had used ", of("acus_consumed", count), " ACUs."]],
   misleading: (row, of) => [
-    ["A knowledge note hurt ", of("figure", count), " times: ", element("bdi", {}, row.subject), "."],
-    ["It helped ", of("beside", count), " times."]],
+    ["A knowledge note hurt ", of("figure", count), " times: “", element("bdi", {}, row.subject), "”."],
+    row.beside ? ["Helped: ", of("beside", count), "."] : ["It never helped."]],
 };
 
 function signals() {
@@ -183,8 +192,15 @@ function timeTable(query, name, found, series, form) {
 
 function columnLabel(since) {
   const { grain } = data.periods.find(({ place }) => place === chosen.period);
-  const form = grain === "month" ? { month: "short", year: "2-digit" } : { day: "numeric", month: "short" };
+  const form = grain === "month" ? { month: "short", year: "numeric" } : { day: "numeric", month: "short" };
   return new Date(`${since}T00:00:00Z`).toLocaleDateString("en-GB", { ...form, timeZone: "UTC" });
+}
+
+/** What a column is; the first one begins before the period, where that begins within a week or month. */
+function columnNote() {
+  const { grain } = data.periods.find(({ place }) => place === chosen.period);
+  const each = { day: "a day", week: "a week, from Monday on", month: "a month" }[grain];
+  return `Each column is ${each}; the last one, drawn pale, is still growing.`;
 }
 
 function adoption() {
@@ -197,7 +213,7 @@ function adoption() {
   const line = day ? element("p", {}, `On ${day.date}: `,
     figure(day.dau, count, "adoption", "dau"), " people that day, ", figure(day.wau, count, "adoption", "wau"), " in seven days, ",
     figure(day.mau, count, "adoption", "mau"), " in 28; stickiness ", figure(day.stickiness, percent, "adoption", "stickiness"), ".") : null;
-  return section("adoption", "Adoption", "People who started a session. The last column is still growing.", line,
+  return section("adoption", "Adoption", `People who started a session. ${columnNote()}`, line,
     timeChart("people", "People with a session", people, series, count));
 }
 
@@ -214,30 +230,41 @@ function acus() {
     title: place ? data.organizations[place].title : "Other organizations", name: "acus_consumed", colour: chosen.organization ? 1 : place,
   }));
   const kept = found.map((column) => ({ ...column, values: column.values.filter((_, place) => used.includes(column.series[place])) }));
-  return section("acus", "ACUs over time", "By the day on which sessions were created, to date: what a cohort has used, not the bill.",
+  return section("acus", "ACUs over time", `By when sessions were created: what they have used to date, not the bill. ${columnNote()}`,
     timeChart("acus", "ACUs by organization", kept, series, amount));
 }
 
 function outcomes() {
   const columns = [
-    { name: "title", title: "", isText: true },
     { name: "sessions_count", title: "Sessions", form: count },
     { name: "acus_consumed", title: "ACUs", form: count },
     ...(data.currency ? [{ name: "cost", title: "Cost", form: money }] : []),
-    { name: "merge_rate", title: "Merge rate", form: percent },
-    { name: "merge_rate_before", title: "before", form: percent },
+    { name: "merge_rate", title: "Merge rate", form: percent, of: "judged_count" },
+    { name: "merge_rate_before", title: "was", label: "Merge rate in the period before", form: percent },
     { name: "acus_per_merged_pull_request", title: "ACUs per merged PR", form: amount },
-    { name: "acus_per_merged_pull_request_before", title: "before", form: amount },
+    { name: "acus_per_merged_pull_request_before", title: "was", label: "ACUs per merged PR in the period before", form: amount },
     { name: "unmerged_acus", title: "ACUs without merge", form: count },
   ];
-  const parts = ["organization", "category", "origin"].filter((dimension) => dimension !== "organization" || !chosen.organization)
-    .map((dimension) => {
-      const title = dimension[0].toUpperCase() + dimension.slice(1);
-      const found = rows("outcomes").filter((row) => row.dimension === dimension);
-      return table("outcomes", found, [{ ...columns[0], title }, ...columns.slice(1)], `By ${dimension}`);
-    });
+  const parts = ["organization", "category", "origin"].flatMap((dimension) => {
+    const found = rows("outcomes").filter((row) => row.dimension === dimension);
+    // v2 tells neither category nor origin
+    if (found.every(({ value }) => value === "(none)")) return [];
+    const title = dimension[0].toUpperCase() + dimension.slice(1);
+    const first = { name: "title", title, form: dimension === "organization" ? text : words, isText: true };
+    return [table("outcomes", found, [first, ...columns], { caption: `By ${dimension}`, most: "with most ACUs", order: "acus_consumed" })];
+  });
+  const costliest = table("costliest", rows("costliest"), [
+    { name: "title", title: "Session", isText: true, link: "url" }, ...byOrganization(),
+    { name: "category", title: "Category", isText: true, form: words }, { name: "status", title: "Status", isText: true },
+    { name: "created_date", title: "Created", form: text }, { name: "acus_consumed", title: "ACUs", form: count },
+  ], { caption: "Settled sessions without a merged pull request", most: "with most ACUs", order: "acus_consumed" });
   return section("outcomes", "Outcomes",
-    "Merge rate and cost are those of settled sessions, older than 14 days: pull requests of younger ones may still be merged.", ...parts);
+    "What came of sessions is that of settled ones, older than 14 days: pull requests of younger ones may still be merged.", ...parts, costliest);
+}
+
+/** A column that says nothing where one organization is chosen. */
+function byOrganization() {
+  return chosen.organization ? [] : [{ name: "org_name", title: "Organization", isText: true }];
 }
 
 function pullRequests() {
@@ -272,42 +299,45 @@ function issues() {
   return section("issues", "What analyses find", null, coverageNote(), table("issues", rows("issues"), [
     { name: "label", title: "Label", isText: true }, { name: "impact", title: "Impact", isText: true },
     { name: "issues_count", title: "Issues", form: count }, { name: "sessions_count", title: "Sessions", form: count },
-    { name: "share", title: "Of analysed", form: percent }, { name: "acus_consumed", title: "ACUs", form: count },
-  ], "Issues by label and impact"));
+    { name: "share", title: "Share of analysed", form: percent }, { name: "acus_consumed", title: "ACUs", form: count },
+  ], { caption: "Issues by label and impact", most: "that most sessions have", order: "sessions_count" }));
 }
 
 function actionItems() {
   return section("action-items", "Action items", null, coverageNote("Equal wordings are one item."), table("action_items", rows("action_items"), [
-    { name: "action_item", title: "What to do", isText: true }, { name: "type", title: "Where", isText: true },
+    { name: "action_item", title: "What to do", isText: true }, { name: "type", title: "Kind", isText: true, form: words },
     { name: "times_proposed", title: "Proposed", form: count }, { name: "sessions_count", title: "Sessions", form: count },
     { name: "acus_consumed", title: "ACUs", form: count }, { name: "latest_date", title: "Latest", form: text },
-  ], "The 25 proposed most; a column's title sorts"));
+  ], { caption: "Proposed by analyses", most: "proposed most", order: "times_proposed" }));
 }
 
 function prompts() {
   return section("prompts", "Prompt quality", null, coverageNote(), table("prompts", rows("prompts"), [
     { name: "user_name", title: "User", isText: true }, { name: "analysed_count", title: "Analysed", form: count },
-    { name: "feedback_share", title: "With remarks", form: percent }, { name: "feedback_per_session", title: "Remarks each", form: amount },
-    { name: "merge_rate_with_feedback", title: "Merge rate with", form: percent },
-    { name: "merge_rate_without_feedback", title: "and without", form: percent },
-  ], "The twelve users with most analysed sessions"),
-  element("h3", {}, "Knowledge notes that hurt"), table("notes", rows("notes"), [
-    { name: "note_id", title: "Note", isText: true }, { name: "bad_usages_count", title: "Hurt", form: count },
-    { name: "good_usages_count", title: "Helped", form: count }, { name: "reason", title: "Why, lately", isText: true },
-  ], "The eight that hurt most often"));
+    { name: "feedback_share", title: "With remarks", form: percent }, { name: "feedback_per_session", title: "Remarks a session", form: amount },
+    { name: "merge_rate_with_feedback", title: "Merge rate with remarks", form: percent },
+    { name: "merge_rate_without_feedback", title: "without", label: "Merge rate without remarks", form: percent },
+  ], { caption: "Remarks of analyses on prompts, by user", most: "with most analysed sessions", order: "analysed_count" }),
+  table("notes", rows("notes"), [
+    { name: "message", title: "Knowledge note, where it was used", isText: true }, { name: "bad_usages_count", title: "Hurt", form: count },
+    { name: "good_usages_count", title: "Helped", form: count }, { name: "reason", title: "Why it hurt, lately", isText: true },
+    { name: "note_id", title: "Id", isText: true },
+  ], { caption: "Knowledge notes that hurt", most: "that hurt most often", order: "bad_usages_count" }));
 }
 
 function conditions() {
-  return section("conditions", "Unsettled and failed sessions", "Failed: ended in an error, or stopped by a limit. Unsettled: not ended yet.",
+  return section("conditions", "Open and failed sessions",
+    "Failed: ended in an error, or stopped by a limit. Open: neither failed nor ended; one that its user or inactivity has suspended has ended.",
     table("conditions", rows("conditions"), [
-      { name: "condition", title: "", isText: true }, { name: "status", title: "Status", isText: true }, { name: "status_detail", title: "Detail", isText: true },
+      { name: "condition", title: "State", isText: true }, { name: "status", title: "Status", isText: true },
+      { name: "status_detail", title: "Detail", isText: true, form: words },
       { name: "sessions_count", title: "Sessions", form: count }, { name: "acus_consumed", title: "ACUs", form: count },
-    ], "How they stand"),
+    ], { caption: "How they stand", order: "sessions_count" }),
     table("attention", rows("attention"), [
-      { name: "title", title: "Session", isText: true, link: "url" }, { name: "org_name", title: "Organization", isText: true },
-      { name: "status", title: "Status", isText: true }, { name: "status_detail", title: "Detail", isText: true },
+      { name: "title", title: "Session", isText: true, link: "url" }, ...byOrganization(), { name: "condition", title: "State", isText: true },
+      { name: "status", title: "Status", isText: true }, { name: "status_detail", title: "Detail", isText: true, form: words },
       { name: "created_date", title: "Created", form: text }, { name: "acus_consumed", title: "ACUs", form: count },
-    ], "The 15 that have used most"));
+    ], { caption: "Which they are", most: "with most ACUs", order: "acus_consumed" }));
 }
 
 function freshness() {
@@ -321,39 +351,61 @@ function freshness() {
 }
 
 const TITLES = {
-  figures: "Figures", signals: "Worth a look", adoption: "Adoption, by day", people: "Adoption", acus: "ACUs over time", outcomes: "Outcomes",
-  pull_requests: "Pull requests", issues: "What analyses find", action_items: "Action items", prompts: "Prompt quality",
-  notes: "Knowledge notes", conditions: "Unsettled and failed sessions", attention: "Sessions that need a look",
+  figures: "At a glance", signals: "Worth a look", adoption: "Adoption, on one day", people: "Adoption", acus: "ACUs over time", outcomes: "Outcomes",
+  costliest: "Settled sessions without a merged pull request", pull_requests: "Pull requests", issues: "What analyses find", action_items: "Action items",
+  prompts: "Prompt quality", notes: "Knowledge notes", conditions: "Open and failed sessions", attention: "Which they are",
 };
 
 function definitions() {
   const parts = Object.entries(TITLES).flatMap(([query, title]) => [
     element("h3", {}, title),
-    element("dl", { class: "definitions" }, ...Object.entries(data.definitions[query]).flatMap(([name, { meaning, unit, formula }]) => [
-      element("dt", { id: `${query}.${name}` }, MEASURES[name]?.title ?? name.replaceAll("_", " ")),
-      element("dd", {}, meaning, unit ? ` In ${unit}: ` : "", formula ? element("code", {}, formula) : ""),
-    ])),
+    element("dl", { class: "definitions" }, ...Object.entries(data.definitions[query])
+      .filter(([name]) => name !== "cost" || data.currency)
+      .flatMap(([name, { meaning, unit, formula }]) => [
+        element("dt", { id: `${query}.${name}` }, MEASURES[name]?.title ?? words(name)),
+        element("dd", {}, meaning, unit ? ` (${unit}) ` : "", formula ? element("code", {}, formula) : ""),
+      ])),
   ]);
-  return section("definitions", "Definitions", "Names are those of schema analytics and devin in the warehouse; days are UTC.", ...parts);
+  return section("definitions", "Definitions", "Names in them are those of schemas analytics and devin in the warehouse; days are UTC.", ...parts);
 }
 
 function choices() {
+  recall();
   document.getElementById("periods").append(...data.periods.map(({ place, title }) => {
     const input = element("input", { type: "radio", name: "period", value: place });
     input.checked = place === chosen.period;
-    input.addEventListener("change", () => { chosen.period = place; show(); });
+    input.addEventListener("change", () => choose({ period: place }));
     return element("label", {}, input, element("span", {}, title));
   }));
   const select = document.getElementById("organizations");
   select.append(...data.organizations.map(({ place, title }) => element("option", { value: place }, title)));
-  select.addEventListener("change", () => { chosen.organization = Number(select.value); show(); });
+  select.value = chosen.organization;
+  select.addEventListener("change", () => choose({ organization: Number(select.value) }));
+}
+
+/** Show another choice, and put it into the address, for a bookmark or a colleague. */
+function choose(other) {
+  Object.assign(chosen, other);
+  const named = new URLSearchParams({ period: chosen.period, organization: data.organizations[chosen.organization].org_id ?? "" });
+  history.replaceState(null, "", `#${named}`);
+  show();
+}
+
+/** Take the choice from the address, as far as it is one of this page. */
+function recall() {
+  const named = new URLSearchParams(location.hash.slice(1));
+  const period = data.periods.find(({ place }) => place === Number(named.get("period")));
+  const organization = data.organizations.find(({ org_id: id }) => id && id === named.get("organization"));
+  chosen.period = period?.place ?? chosen.period;
+  chosen.organization = organization?.place ?? chosen.organization;
 }
 
 function show() {
-  const { title, since, until } = data.periods.find(({ place }) => place === chosen.period);
+  const { title, since, until, before_since: before } = data.periods.find(({ place }) => place === chosen.period);
   const { title: organization, others_count: others } = data.organizations[chosen.organization];
-  const last = new Date(Date.parse(until) - 86400000).toISOString().slice(0, 10);
-  document.getElementById("shown").textContent = `${organization}, ${title.toLowerCase()}: sessions created from ${since} to ${last}.`
+  const last = (day) => new Date(Date.parse(day) - 86400000).toISOString().slice(0, 10);
+  document.getElementById("shown").textContent = `${organization}, ${title.toLowerCase()}: sessions created from ${since} to ${last(until)}, `
+    + (before ? `beside those from ${before} to ${last(since)}.` : "with no period before to compare with.")
     + (others ? ` ${count(others)} organizations with fewer ACUs are in the figures, and cannot be chosen.` : "");
   const cards = element("div", { class: "cards" }, ...rows("figures").map(card));
   document.getElementById("content").replaceChildren(

@@ -23,34 +23,49 @@ from rich.table import Table
 DATABASE, PAGE = "demo.duckdb", "demo-report.html"
 QUESTION = "What does a merged pull request cost us, and what keeps work from being merged?"
 COSTS = """
-    with days as (
+    with calendar as (
         select
-            *,
-            created_date > (select max(created_date) from analytics.usage_daily) - 42 as is_new
-        from analytics.usage_daily
+            cast(max(watermark) as date) as today,
+            max(watermark) - interval 14 days as settled_before
+        from analytics.freshness
+    ),
+
+    merged as (
+        select first_session_id as session_id, count(*) as pull_requests
+        from analytics.pull_requests
+        where lower(state) = 'merged'
+        group by first_session_id
+    ),
+
+    settled as (
+        select
+            sessions.org_name,
+            sessions.acus_consumed,
+            coalesce(merged.pull_requests, 0) as pull_requests,
+            sessions.created_date >= today - 84 as is_late
+        from analytics.sessions
+        cross join calendar
+        left join merged using (session_id)
+        where created_date >= today - 168 and created_date < today and created_at < settled_before
     )
 
     select
         org_name as organization,
-        round(sum(acus_consumed) filter (is_new)) as "ACUs of six weeks",
-        sum(merged_pull_requests_first_count) filter (is_new) as "merged PRs",
-        round(
-            sum(acus_consumed) filter (is_new)
-            / nullif(sum(merged_pull_requests_first_count) filter (is_new), 0), 1
-        ) as "ACUs per merged PR",
-        round(
-            sum(acus_consumed) filter (not is_new)
-            / nullif(sum(merged_pull_requests_first_count) filter (not is_new), 0), 1
-        ) as "before"
-    from days
+        round(sum(acus_consumed) filter (is_late)) as "ACUs of 12 weeks",
+        sum(pull_requests) filter (is_late) as "merged PRs",
+        round(sum(acus_consumed) filter (is_late) / sum(pull_requests) filter (is_late), 1)
+            as "ACUs per merged PR",
+        round(sum(acus_consumed) filter (not is_late) / sum(pull_requests) filter (not is_late), 1)
+            as "12 weeks before"
+    from settled
     group by org_name
-    order by "ACUs per merged PR" desc nulls first
+    order by "ACUs per merged PR" desc
 """
 REMEDIES = """
     with remedies as (
         select distinct session_id, org_name, action_item
         from analytics.action_items
-        where created_at > (select max(created_at) from analytics.sessions) - interval 42 days
+        where created_at > (select max(created_at) from analytics.sessions) - interval 84 days
     )
 
     select
@@ -110,7 +125,9 @@ def _start_afresh() -> None:
 @contextmanager
 def _sandbox() -> Iterator[tuple[str, str]]:
     """A sandbox on a free port: its address and a key."""
+    # it begins yesterday, so that a day can pass and end today
     command = [*_program(), "sandbox", "--sessions", "2000", "--port", "0", "--seed", "7"]
+    command += ["--skew", f"{-86_400}"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         line = server.stdout.readline() if server.stdout else ""
@@ -145,7 +162,7 @@ def _ask(sql: str) -> None:
         names = [column[0] for column in cursor.description or []]
         table = Table(*names, box=None)
         for row in cursor.fetchall():
-            table.add_row(*map(str, row))
+            table.add_row(*("" if value is None else str(value) for value in row))
     console.print(table)
 
 
