@@ -118,8 +118,12 @@ def test_files_of_an_older_contract_are_taken_over(warehouse, kept):
 
 
 @pytest.mark.parametrize("kept", ["both files", "only the published file"])
-def test_files_of_a_later_contract_are_left_alone(warehouse, kept):
-    """Exit 2 and what to do: an older version would take columns away."""
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE {} SET contract_version = '2'", "ALTER TABLE devin.users ADD COLUMN x VARCHAR"],
+)
+def test_files_of_a_later_contract_are_left_alone(warehouse, kept, change):
+    """Exit 2 and what to do: an older version would take columns away, or not know them."""
     warehouse.load()
     published = warehouse.path.resolve()
     published.chmod(0o600)
@@ -128,7 +132,7 @@ def test_files_of_a_later_contract_are_left_alone(warehouse, kept):
         (warehouse.layout.work_file, "bookkeeping.publication"),
     ):
         with duckdb.connect(str(file)) as connection:
-            connection.execute(f"UPDATE {table} SET contract_version = '2'")
+            connection.execute(change.format(table))
     if kept == "only the published file":
         shutil.rmtree(warehouse.layout.folder)
     before = published.read_bytes()

@@ -13,11 +13,17 @@ from contextlib import contextmanager
 import duckdb
 
 from devin_warehouse.sql_files import SqlFile
-from devin_warehouse.tables import SCHEMA, TABLES
+from devin_warehouse.tables import BY_NAME, SCHEMA, TABLES
 from devin_warehouse.views import blamed, store, table_of
 
+
+def _names(catalog: str, table: str) -> str:
+    columns = ", ".join(column.name for column in BY_NAME[table].columns)
+    return f"SELECT {columns} FROM {catalog}.{SCHEMA}.{table}"
+
+
 OTHER_NAMES = " UNION ALL ".join(
-    f"SELECT true FROM (FROM {new}.{SCHEMA}.{table} EXCEPT FROM {old}.{SCHEMA}.{table})"
+    f"SELECT true FROM ({_names(new, table)} EXCEPT {_names(old, table)})"
     for table in ("organizations", "users")
     for new, old in (("work", "published"), ("published", "work"))
 )

@@ -64,7 +64,7 @@ def open_work_file(layout: Layout, wait_seconds: float = 0) -> Iterator[duckdb.D
         connection.execute("SET TimeZone = 'UTC'")
         # DuckDB shows one on stdout in what it takes for a prompt: a notebook, `python -c`
         connection.execute("SET enable_progress_bar = false")
-        _check_contract(connection, layout.work_file, "work.bookkeeping.publication")
+        _check_contract(connection, layout.work_file, "work", "bookkeeping.publication")
         if create_tables(connection, "work"):
             log.warning(
                 "%s is of an older version, and got what was missing; `load --full-refresh` fills "
@@ -185,13 +185,21 @@ def _describe(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
     )
 
 
-def _check_contract(connection: duckdb.DuckDBPyConnection, file: Path, table: str) -> None:
-    """Raise Misuse if a file's tables are those of a later contract than ours."""
+def _check_contract(
+    connection: duckdb.DuckDBPyConnection, file: Path, catalog: str, table: str
+) -> None:
+    """Raise Misuse if a file is of a later contract than ours, or has columns that are not ours."""
     try:
-        rows = connection.execute(f"SELECT contract_version FROM {table}").fetchall()
+        rows = connection.execute(f"SELECT contract_version FROM {catalog}.{table}").fetchall()
     except (duckdb.CatalogException, duckdb.BinderException):
         return  # from before it was written down
-    if any(version and int(version) > int(CONTRACT_VERSION) for (version,) in rows):
+    ours = {(SCHEMA, each.name): {column.name for column in each.columns} for each in TABLES}
+    is_later = any(version and int(version) > int(CONTRACT_VERSION) for (version,) in rows) or any(
+        set(columns) - ours.get(key, set())
+        for key, columns in _columns(connection, catalog).items()
+        if key[0] == SCHEMA
+    )
+    if is_later:
         raise Misuse(
             f"{file} was written by a later version of devin-warehouse than {__version__}: "
             "update it. Nothing was touched."
@@ -249,7 +257,7 @@ def _seed(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
             f"--database {layout.database}: a DuckDB file, but not a warehouse of ours; "
             "nothing was touched."
         )
-    _check_contract(connection, layout.database, f"published.{SCHEMA}.warehouse_info")
+    _check_contract(connection, layout.database, "published", f"{SCHEMA}.warehouse_info")
     for table in TABLES:
         shared = [
             c.name for c in table.columns if c.name in published.get((SCHEMA, table.name), [])
