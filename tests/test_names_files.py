@@ -74,8 +74,8 @@ def test_a_name_may_be_long(tmp_path):
         (b"user_id,mail\na,b\n", "no column name: its first line"),
         (b"a|1,Ada\n", "no column name and no user_id"),
         (b"user_id;name\na;A\n;B\n", "line 3: no user_id"),
-        (b"user_id,name\n\xff,B\n", "cannot be read: no UTF-8"),
-        ("user_id,name\n".encode("utf-16"), "cannot be read: no UTF-8"),
+        (b"user_id,name\n\xff,B\n", "cannot be read: not UTF-8"),
+        ("user_id,name\n".encode("utf-16"), "cannot be read: not UTF-8"),
         (b"user_id,name\na," + b"x" * 2**21, "cannot be read as CSV"),
     ],
 )

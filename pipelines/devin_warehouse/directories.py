@@ -38,7 +38,7 @@ def read_file(path: Path, table: Table) -> Names:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else f"no UTF-8 ({error})"
+        said = error.strerror if isinstance(error, OSError) else f"not UTF-8 ({error})"
         raise Misuse(f"{path} cannot be read: {said}.") from error
     names: Names = {}
     try:

@@ -289,6 +289,8 @@ def checked_base_url(base_url: str) -> str:
         parts.scheme == "https" or (parts.scheme == "http" and is_loopback)
     ):
         raise Misuse(f"--base-url {base_url}: an https address is needed (http only on loopback).")
+    if re.search(r"/v\d+/?$", parts.path):
+        raise Misuse(f"--base-url {base_url}: without the version, which --api chooses.")
     return base_url.rstrip("/")
 
 

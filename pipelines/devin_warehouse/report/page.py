@@ -17,6 +17,7 @@ from devin_warehouse.layout import Layout, local_resources
 from devin_warehouse.publish import published
 from devin_warehouse.report.rows import Price, Row, computed
 
+SCRIPTS = ("elements.js", "figures.js", "tables.js", "charts.js", "sections.js", "page.js")
 # an end tag, comment or line separator in somebody's text would end the script that holds the data
 ESCAPED = str.maketrans(
     {char: f"\\u{ord(char):04x}" for char in ("<", ">", "&", "\u2028", "\u2029")}
@@ -55,7 +56,7 @@ def write_report(layout: Layout, path: Path, price: Price | None) -> None:
 def rendered(data: Row) -> str:
     """The page that shows the data; its policy allows its own style and script, nothing else."""
     style = _asset("page.css")
-    script = _asset("charts.js") + _asset("page.js")
+    script = "".join(map(_asset, SCRIPTS))
     page = _asset("page.html")
     for name, text in (
         ("style_hash", _digest(style)),
