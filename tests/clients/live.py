@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from select import select
 from statistics import median
 
 from tests.clients.readers import LIMIT, command, reference
@@ -56,9 +57,10 @@ def read_while_loading(
         for _ in range(LOADS_ALONE):
             loads.alone.append(_load(warehouse, base_url, loads.errors))
         with_readers = {name: _started(client, warehouse.path) for name, client in clients.items()}
-        for process in with_readers.values():
-            assert process.stdout is not None
-            process.stdout.readline()  # "reading", or what it ended with
+        for name, process in with_readers.items():
+            if not _has_begun(process):
+                loads.errors.append(f"{name}: has read nothing within {LIMIT} seconds")
+                process.kill()
         for _ in range(LOADS):
             loads.among_readers.append(_load(warehouse, base_url, loads.errors))
     lines, found = {}, [*loads.errors]
@@ -100,6 +102,15 @@ def _started(client: str, path: Path) -> subprocess.Popen[str]:
     process.stdin.write(json.dumps(STATEMENTS) + "\n")
     process.stdin.flush()
     return process
+
+
+def _has_begun(process: subprocess.Popen[str]) -> bool:
+    """Whether it has read something, or ended, in time."""
+    assert process.stdout is not None
+    ready, _, _ = select([process.stdout], [], [], LIMIT)
+    if ready:
+        process.stdout.readline()  # "reading", or what it ended with
+    return bool(ready)
 
 
 def _contradictions(

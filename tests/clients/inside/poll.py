@@ -22,6 +22,7 @@ def main() -> None:
     """Read until told to end, and once more; an error ends it too."""
     os.nice(5)  # what holds a load up is to be a lock, not a lack of processors
     client, path = sys.argv[1:]
+    out = sys.stdout  # harlequin puts another in its place, and not always the old one back
     connect = import_module(f"with_{client}").Connection
     statements = json.loads(sys.stdin.readline())
     is_over = threading.Event()
@@ -37,12 +38,12 @@ def main() -> None:
             fresh.close()
             seen["held"].append(numbers(held, statements))
             if len(seen["fresh"]) == 1:
-                sys.stdout.write("reading\n")
-                sys.stdout.flush()
+                out.write("reading\n")
+                out.flush()
         held.close()
     except Exception as error:  # noqa: BLE001  whatever a client raises is what it saw
         seen["errors"].append(f"{type(error).__name__}: {error}")
-    json.dump(seen, sys.stdout)
+    json.dump(seen, out)
 
 
 def _await_end(is_over: threading.Event) -> None:

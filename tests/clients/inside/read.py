@@ -16,6 +16,7 @@ from typing import Any
 def main() -> None:
     """Answer every statement, also where one before it failed."""
     client, path = sys.argv[1:]
+    out = sys.stdout  # harlequin puts another in its place, and not always the old one back
     connection = import_module(f"with_{client}").Connection(path)
     answers: dict[str, dict[str, Any]] = {}
     for name, sql in json.load(sys.stdin).items():
@@ -24,7 +25,7 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001  whatever a client raises is its answer
             answers[name] = {"error": f"{type(error).__name__}: {error}"}
     connection.close()
-    json.dump(answers, sys.stdout, default=str)  # dates and times as text
+    json.dump(answers, out, default=str)  # dates and times as text
 
 
 if __name__ == "__main__":
