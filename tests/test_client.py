@@ -272,6 +272,7 @@ def test_https_or_loopback(url):
         "https://me:word@a.b",
         "https://a.b/?key=word",
         "https://a.b#key",
+        "https://a.b/v3/",
     ],
 )
 def test_no_other_address(url):
