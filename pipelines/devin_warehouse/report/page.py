@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 
 from devin_warehouse import __version__
-from devin_warehouse.errors import Misuse
-from devin_warehouse.layout import Layout, local_resources
+from devin_warehouse.errors import Misuse, OutOfResources
+from devin_warehouse.layout import Layout
 from devin_warehouse.publish import published
 from devin_warehouse.report.rows import Price, Row, computed
 
@@ -40,17 +40,23 @@ def write_report(layout: Layout, path: Path, price: Price | None) -> None:
                 "run `devin-warehouse load` first."
             ) from error
     page = rendered({**data, "database": layout.database.name, "version": __version__})
+    try:
+        _replace(path, page.encode())
+    except OSError as error:
+        raise OutOfResources(f"{path} could not be written: {error.strerror}.") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
     new = path.with_name(f".{path.name}.{os.getpid()}")
-    with local_resources():
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-        try:
-            descriptor = os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(page.encode())
-            new.chmod(mode)
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        new.chmod(mode)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def rendered(data: Row) -> str:
