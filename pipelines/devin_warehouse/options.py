@@ -208,11 +208,11 @@ def page_of(name: str, page: Path) -> Path:
 
 def price_of(text: str | None) -> Price | None:
     """What an ACU costs, if that is known; raises Misuse for what is no price."""
-    from devin_warehouse.report.rows import Price
-
     price = settings.resolved("acu_price", text).strip()
     if not price:
         return None
+    from devin_warehouse.report.rows import Price
+
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(?: ?([A-Z]{3}))?", price)
     if not found:
         raise Misuse(f"--acu-price {price!r}: not understood; write it as in 2.25 or 2.25 EUR.")
