@@ -102,29 +102,37 @@ function outcomes() {
       }),
     ];
   });
-  const costliest = table(
-    "costliest",
-    rows("costliest"),
+  const unmerged = sessions(
+    "unmerged",
     [
-      { name: "title", title: "Session", isText: true, link: "url" },
-      ...byOrganization(),
       { name: "category", title: "Category", isText: true, form: words },
       { name: "status", title: "Status", isText: true },
-      { name: "created_date", title: "Created", form: text },
-      { name: "acus_consumed", title: "ACUs", form: count },
     ],
-    {
-      caption: "Settled sessions without a merged pull request",
-      most: "with most ACUs",
-      order: "acus_consumed",
-    },
+    "Settled sessions without a merged pull request",
   );
   return section(
     "outcomes",
     "Outcomes",
     "What came of sessions is that of settled ones, older than 14 days: pull requests of younger ones may still be merged.",
     ...parts,
-    costliest,
+    unmerged,
+  );
+}
+
+/** A table of sessions that want a look, of a kind. */
+function sessions(kind, columns, caption) {
+  const found = rows("sessions").filter((row) => row.kind === kind);
+  return table(
+    "sessions",
+    found,
+    [
+      { name: "title", title: "Session", isText: true, link: "url" },
+      ...byOrganization(),
+      ...columns,
+      { name: "created_date", title: "Created", form: text },
+      { name: "acus_consumed", title: "ACUs", form: count },
+    ],
+    { caption, most: "with most ACUs", order: "acus_consumed" },
   );
 }
 
@@ -321,19 +329,14 @@ function conditions() {
       ],
       { caption: "How they stand", order: "sessions_count" },
     ),
-    table(
-      "attention",
-      rows("attention"),
+    sessions(
+      "unfinished",
       [
-        { name: "title", title: "Session", isText: true, link: "url" },
-        ...byOrganization(),
         { name: "condition", title: "State", isText: true },
         { name: "status", title: "Status", isText: true },
         { name: "status_detail", title: "Detail", isText: true, form: words },
-        { name: "created_date", title: "Created", form: text },
-        { name: "acus_consumed", title: "ACUs", form: count },
       ],
-      { caption: "Which they are", most: "with most ACUs", order: "acus_consumed" },
+      "Which they are",
     ),
   );
 }
@@ -383,14 +386,13 @@ const TITLES = {
   people: "Adoption",
   acus: "ACUs over time",
   outcomes: "Outcomes",
-  costliest: "Settled sessions without a merged pull request",
   pull_requests: "Pull requests",
   issues: "What analyses find",
   action_items: "Action items",
   prompts: "Prompt quality",
   notes: "Knowledge notes",
   conditions: "Open and failed sessions",
-  attention: "Which they are",
+  sessions: "Sessions that want a look",
 };
 
 function definitions() {
