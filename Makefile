@@ -69,6 +69,25 @@ test-deploy: setup .venv-deploy/installed ## Run what schedules loads: systemd, 
 	.venv-deploy/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+test-servers: setup .venv-postgres/installed .venv-lake/installed ## Load into PostgreSQL and a DuckLake, with readers and several loaders; starts PostgreSQL
+	$(BIN)/python -m tests.servers.run
+
+.venv-postgres/installed: pyproject.toml constraints.txt
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get -qq update && apt-get -qq install --no-install-recommends postgresql >/dev/null; } \
+		|| { echo "make test-servers needs PostgreSQL: install it." >&2; exit 1; }
+	$(PYTHON) -m venv .venv-postgres
+	.venv-postgres/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[postgres,sandbox,test]'
+	@touch $@
+
+# an older DuckDB: see the requirements
+.venv-lake/installed: tests/servers/requirements.txt pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-lake
+	@grep -v '^duckdb==' constraints.txt >.venv-lake/constraints.txt
+	.venv-lake/bin/pip install --quiet --disable-pip-version-check -c .venv-lake/constraints.txt \
+		-r $< -e '.[ducklake,sandbox,test]'
+	@touch $@
+
 soak: setup ## Kill 200 loads, fill up disks, live through a year and through 300 histories; takes an hour
 	$(BIN)/python -m tests.soak.kills
 	$(BIN)/python -m tests.soak.full_disk
@@ -94,4 +113,4 @@ bench: setup .venv-airbyte/installed ## Measure loads beside other ways to do th
 		--disable-pip-version-check -r $< 2>.venv-airbyte/why && touch $@ \
 		|| tail -n 1 .venv-airbyte/why >&2 || true
 
-.PHONY: help setup demo load test test-clients test-superset test-report test-deploy soak audit bench
+.PHONY: help setup demo load test test-clients test-superset test-report test-deploy test-servers soak audit bench

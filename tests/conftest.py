@@ -23,12 +23,13 @@ from devin_warehouse.api.brake import Clock
 from devin_warehouse.api.listing import Filters
 from devin_warehouse.feed import Connection
 from devin_warehouse.layout import Layout
-from devin_warehouse.load import Summary, load
+from devin_warehouse.load import load
 from devin_warehouse.plan import Order
 from devin_warehouse.sandbox import Faults, World, create_app
 from devin_warehouse.sandbox.v2 import encoded_record
 from devin_warehouse.sandbox.v3 import encoded_insights, encoded_item
 from devin_warehouse.sql_files import Sql
+from devin_warehouse.summary import Summary
 from devin_warehouse.walk import SkipWalker, TokenWalker
 from tests.served import served
 from tests.truth import Rows, compared, differences

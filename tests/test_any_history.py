@@ -28,10 +28,10 @@ from hypothesis import strategies as st
 from devin_warehouse import intake, merge, packages, walk
 from devin_warehouse.api.listing import Filters
 from devin_warehouse.errors import OutOfResources, Refused, WarehouseError
-from devin_warehouse.load import Summary
 from devin_warehouse.sandbox import Faults, World
 from devin_warehouse.sandbox.awkward import WRONG_VALUES, WRONG_VALUES_V3
 from devin_warehouse.sandbox.changes import ApiVersion
+from devin_warehouse.summary import Summary
 from tests.conftest import HOUR, NOW, Warehouse
 
 EXAMPLES = 2

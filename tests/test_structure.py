@@ -19,9 +19,9 @@ PACKAGE = ROOT / "pipelines" / "devin_warehouse"
 LAYERS = (
     "errors tables windows together times",
     "process layout settings payloads sql_files directories api.brake",
-    "api.client explode locks",
+    "api.client explode locks landing",
     "api.directory redaction",
-    "api.listing",
+    "api.listing destination",
     "api.v2 api.v3 events",
     "walk lookup",
     "reader",
@@ -31,12 +31,13 @@ LAYERS = (
     "bookkeeping status",
     "history",
     "work_file preview redacted",
-    "merge views names",
+    "merge views names seeding",
     "reach",
     "copying",
-    "publish",
+    "publish delivered_views",
+    "deliver",
     "intake report.page",
-    "packages",
+    "packages summary",
     "load",
     "console options",
     "cli",
@@ -77,7 +78,13 @@ def test_each_room_keeps_to_its_own():
         found = {module.split(".")[0] for module in imports(path)}
         ours = {m.removeprefix("devin_warehouse.") for m in imports(path)}
         assert "httpx" not in found or name in ("api.client", "feed"), name
-        assert "dlt" not in found or name in ("source", "merge", "settings"), name
+        assert "dlt" not in found or name in (
+            "source",
+            "landing",
+            "merge",
+            "settings",
+            "destination",
+        ), name
         assert not (name == "publish" and any(m.startswith(("api", "feed")) for m in ours))
         assert not any("sandbox" in m for m in ours) or name == "cli", name
 

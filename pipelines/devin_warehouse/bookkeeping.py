@@ -6,6 +6,7 @@ last asked for again; and how far publishing has come.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -64,6 +65,9 @@ PUBLICATION = Table(
         Column("warnings", Type.JSON, "What its checks of severity warn found: a list of texts."),
         Column("written_bytes", Type.BIGINT, "Size of the last copy that was written anew."),
         Column("modified_ns", Type.BIGINT, "When the published copy's file was modified."),
+        Column("loader_id", Type.TEXT, "As other databases know this work file."),
+        Column("token", Type.TEXT, "What the last delivery to another database left there."),
+        Column("next_token", Type.TEXT, "What a delivery that is under way leaves there."),
     ),
 )
 UNPUBLISHED = Table(
@@ -99,6 +103,9 @@ BOOKKEEPING = (
     REDACTIONS,
     NAMES_ASKED,
 )
+
+# a schema: the tables that are delivered row by row, as another database holds them
+DELIVERED = "delivered"
 
 UNSETTLED_FOR = timedelta(days=35)
 SHORTEST_INTERVAL = timedelta(minutes=5)
@@ -243,6 +250,18 @@ def given(
 def note_change(connection: duckdb.DuckDBPyConnection) -> None:
     """Note that data changed, so that the next publication has something to publish."""
     connection.execute("UPDATE bookkeeping.publication SET data_version = data_version + 1")
+
+
+def loader_id(connection: duckdb.DuckDBPyConnection) -> str:
+    """As other databases know this work file."""
+    connection.execute(
+        "UPDATE bookkeeping.publication SET loader_id = ? WHERE loader_id IS NULL",
+        [uuid.uuid4().hex[:12]],
+    )
+    found: str = connection.execute("SELECT loader_id FROM bookkeeping.publication").fetchall()[0][
+        0
+    ]
+    return found
 
 
 def owe_insights(connection: duckdb.DuckDBPyConnection, kind: Kind, scope: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
@@ -16,6 +16,24 @@ from devin_warehouse.errors import Misuse
 from devin_warehouse.sql_files import SqlFile
 
 SAMPLE = 5
+
+
+class Cursor(Protocol):
+    """What a query has found."""
+
+    @property
+    def description(self) -> Any:  # noqa: ANN401
+        """The columns, each beginning with its name."""
+
+    def fetchall(self) -> list[Any]:
+        """The rows."""
+
+
+class Asked(Protocol):
+    """Whoever answers queries in DuckDB's SQL."""
+
+    def execute(self, sql: str) -> Cursor:
+        """Answer a query."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +61,7 @@ class Result:
         )
 
 
-def run_checks(connection: duckdb.DuckDBPyConnection, checks: Iterable[SqlFile]) -> list[Result]:
+def run_checks(connection: Asked, checks: Iterable[SqlFile]) -> list[Result]:
     """Run checks in the current database; raises Misuse if it lacks what they look at."""
     try:
         return [_result(connection, check) for check in checks]
@@ -54,12 +72,13 @@ def run_checks(connection: duckdb.DuckDBPyConnection, checks: Iterable[SqlFile])
         ) from error
 
 
-def _result(connection: duckdb.DuckDBPyConnection, check: SqlFile) -> Result:
-    cursor = connection.execute(check.text)
+def _result(connection: Asked, check: SqlFile) -> Result:
+    # the text ends its own lines: it may end in a comment
+    cursor = connection.execute(f"SELECT * FROM ({check.text}\n) AS found LIMIT {SAMPLE}")
     names = [column[0] for column in cursor.description or []]
-    sample = [dict(zip(names, row, strict=True)) for row in cursor.fetchmany(SAMPLE)]
+    sample = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     found = len(sample)
     if found == SAMPLE:
-        count = f"SELECT count(*) FROM ({check.text})"
+        count = f"SELECT count(*) FROM ({check.text}\n) AS found"
         found = connection.execute(count).fetchall()[0][0]
     return Result(check.name, check.severity, check.header[1], found, sample)

@@ -68,6 +68,7 @@ def load(
     no_recheck: options.NoRecheck = False,
     recheck_requests: options.RecheckRequests = None,
     wait: options.Wait = None,
+    destination: options.ToDestination = None,
     redact: options.Redact = None,
     organizations_csv: options.OrganizationsCsv = None,
     users_csv: options.UsersCsv = None,
@@ -122,8 +123,11 @@ def load(
             sql=options.sql_of(views),
             policy=options.policy_of(redact),
             names=options.names_of(organizations_csv, users_csv),
+            destination=options.destination_of(destination),
         )
         page, price = options.report_of(report), options.price_of(acu_price)
+        if page and order.destination:
+            raise Misuse("--report is written from the published file; with --destination is none.")
         if dry_run:
             console.show_preview(preview(order), log_format)
             return
@@ -131,7 +135,7 @@ def load(
         frugal_memory()
         with console.reporting(log_format, is_quiet=quiet, is_verbose=verbose) as progress:
             summary = loading.load(order, progress)
-        console.summarize(summary, order.layout, log_format, is_quiet=quiet)
+        console.summarize(summary, order.place, log_format, is_quiet=quiet)
         if page and (summary.is_published or not page.exists()):
             from devin_warehouse.report.page import write_report
 

@@ -19,10 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from devin_warehouse.feed import Connection
-from devin_warehouse.layout import Layout, plain
-from devin_warehouse.load import Summary
+from devin_warehouse.layout import plain
 from devin_warehouse.packages import Phase, Progress
 from devin_warehouse.status import Status
+from devin_warehouse.summary import Summary
 
 if TYPE_CHECKING:
     from devin_warehouse.checks import Result
@@ -51,8 +51,8 @@ def reporting(log_format: str, *, is_quiet: bool, is_verbose: bool) -> Iterator[
         yield _Lines()
 
 
-def summarize(summary: Summary, layout: Layout, log_format: str, *, is_quiet: bool) -> None:
-    """Say what a load did."""
+def summarize(summary: Summary, place: str, log_format: str, *, is_quiet: bool) -> None:
+    """Say what a load did, and that it was published at a place."""
     if is_quiet:
         return
     if log_format == "json":
@@ -85,8 +85,7 @@ def summarize(summary: Summary, layout: Layout, log_format: str, *, is_quiet: bo
         )
     for warning in summary.warnings:
         _say(f"warning: {warning}")
-    name = layout.database.name
-    _say(f"published {name}" if summary.is_published else f"{name} is up to date")
+    _say(f"published {place}" if summary.is_published else f"{place} is up to date")
 
 
 def show_status(status: Status, *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ import duckdb
 from devin_warehouse.errors import CheckFailed
 from devin_warehouse.reach import affected, renew_views
 from devin_warehouse.sql_files import Sql
-from devin_warehouse.tables import SCHEMA, TABLES, Table
+from devin_warehouse.tables import HISTORY, SCHEMA, TABLES, Table
 from devin_warehouse.views import comment, create_views, read_whole
 from devin_warehouse.work_file import ddl, transaction
 
@@ -25,8 +25,6 @@ class NotACopy(CheckFailed):
     """The copy does not hold what the work file holds."""
 
 
-# rows of these are only ever added
-HISTORY = ("session_versions", "pull_request_states")
 INFO = "warehouse_info"
 # contract version, software version, when it is published
 Info = tuple[str, str, datetime]
@@ -80,7 +78,7 @@ def _write(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 def _renewal(table: Table) -> Iterator[str]:
     name = f"{SCHEMA}.{table.name}"
     insert = f"INSERT INTO {name} BY NAME FROM work.{name}"
-    if table.name in HISTORY:
+    if table in HISTORY:
         same = " AND ".join(f"old.{key} IS NOT DISTINCT FROM new.{key}" for key in table.key)
         yield f"{insert} AS new WHERE NOT EXISTS (FROM {name} AS old WHERE {same})"
     elif table.owner is None:

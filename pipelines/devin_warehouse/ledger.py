@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -26,6 +26,10 @@ from devin_warehouse.tables import BY_NAME
 KEPT = timedelta(days=400)
 MOVING_MODES = ("incremental", "full")
 TELLING_OPTION = "--on-failure"
+V3_SCOPES = """
+SELECT DISTINCT scope FROM devin.load_runs
+WHERE api_version = 'v3' AND (sessions_read > 0 OR watermark_after IS NOT NULL)
+"""
 
 
 @dataclass(frozen=True)
@@ -143,14 +147,15 @@ def check_version(connection: duckdb.DuckDBPyConnection, scope: str) -> None:
 
     v3 fills columns that v2 would take away again.
     """
+    refuse_older_version(scope, connection.execute(V3_SCOPES).fetchall())
+
+
+def refuse_older_version(scope: str, loaded_over_v3: Iterable[tuple[str]]) -> None:
+    """Raise Misuse if a scope of v2 is among those that v3 has loaded, as V3_SCOPES finds them."""
     host, version, organizations = scope.split(" ", 2)
     if version != "v2":
         return
-    rows = connection.execute(
-        "SELECT DISTINCT scope FROM devin.load_runs WHERE api_version = 'v3' "
-        "AND (sessions_read > 0 OR watermark_after IS NOT NULL)"
-    ).fetchall()
-    for (other,) in rows:
+    for (other,) in loaded_over_v3:
         other_host, _, others = other.split(" ", 2)
         ours, theirs = set(organizations.split(",")), set(others.split(" ", 1)[0].split(","))
         if other_host == host and ("all" in ours | theirs or ours & theirs):

@@ -11,8 +11,8 @@ import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import duckdb
 import pendulum
@@ -22,16 +22,16 @@ from devin_warehouse.errors import ApiError, KeyRefused, Misuse, NotAccepted, Re
 from devin_warehouse.events import Due, Event
 from devin_warehouse.feed import Feed, open_feed
 from devin_warehouse.history import record_states
-from devin_warehouse.intake import Counts
 from devin_warehouse.locks import one_writer
 from devin_warehouse.lookup import IDS_A_REQUEST
 from devin_warehouse.packages import PACKAGE_SESSIONS, Packages, Phase, Progress
 from devin_warehouse.plan import Order
 from devin_warehouse.process import Stop, files_for_their_owner, stop_signals
-from devin_warehouse.publish import publish
+from devin_warehouse.publish import Publication, publish
 from devin_warehouse.redacted import STORED, bring_under, is_unpublished, note_policy, policy_of
 from devin_warehouse.redaction import Redactor, made_key
 from devin_warehouse.status import write_status
+from devin_warehouse.summary import Summary
 from devin_warehouse.tables import TABLES, bare_id
 from devin_warehouse.windows import SECOND, Frontier, Window
 from devin_warehouse.work_file import compact, database_errors, open_work_file, transaction
@@ -39,32 +39,10 @@ from devin_warehouse.work_file import compact, database_errors, open_work_file, 
 MOST_DELETED = 0.1
 LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 
+if TYPE_CHECKING:
+    from devin_warehouse.destination import Destination
+
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Summary:
-    """What a run did."""
-
-    counts: Counts = field(default_factory=Counts)
-    rows: dict[str, int] = field(default_factory=dict)
-    watermarks: dict[str, str] = field(default_factory=dict)
-    requests: int = 0
-    retries: int = 0
-    seconds: float = 0
-    watermark_before: datetime | None = None
-    watermark_after: datetime | None = None
-    rejected_records: int = 0
-    insights_failed: int = 0
-    sessions_deleted: int = 0
-    is_published: bool = False
-    notices: list[str] = field(default_factory=list)
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def exit_code(self) -> int:
-        """0, or 8 if there is something that could not be read."""
-        return 8 if self.rejected_records or self.insights_failed else 0
 
 
 def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> Summary:
@@ -78,12 +56,22 @@ def load(order: Order, report: Callable[[Progress], None] = lambda _: None) -> S
         one_writer(order.layout, order.wait_seconds),
         database_errors(),
     ):
+        if order.destination:
+            _prepare(order, order.destination)
         redactor = _redactor(order)
         with (
             open_work_file(order.layout, order.wait_seconds) as connection,
             stop_signals() as stop,
         ):
             return _recorded(order, connection, redactor, stop, report)
+
+
+def _prepare(order: Order, destination: Destination) -> None:
+    from devin_warehouse.deliver import prepare  # noqa: PLC0415 it imports dlt
+
+    scope, organizations = order.connection.scope, order.connection.filters.org_ids
+    with open_work_file(order.layout, order.wait_seconds) as connection:
+        prepare(connection, destination, order.layout, scope, organizations)
 
 
 def _redactor(order: Order) -> Redactor:
@@ -387,6 +375,7 @@ class _Loading:
                 [now],
             )
             bookkeeping.owes_nothing(self._connection, session_ids)
+            bookkeeping.note_unpublished(self._connection, "SELECT session_id FROM gone")
             bookkeeping.note_change(self._connection)
         self._summary.sessions_deleted += len(session_ids)
 
@@ -425,12 +414,20 @@ class _Loading:
             note_policy(self._connection, self._run.scope, self._packages.intake.redactor)
         ledger.finish(self._connection, self._run, summary.exit_code)
         self._packages.enter(Phase.PUBLISHING)
-        publication = publish(self._connection, self._order.layout, self._run, self._order.sql)
+        publication = self._publish()
         summary.is_published, summary.warnings = publication.is_new, publication.warnings
         summary.requests, summary.retries = traffic.requests, traffic.retries
         summary.watermark_after = self._packages.watermark
         summary.watermarks = ledger.watermarks(self._connection)
         summary.seconds = (pendulum.now("UTC") - self._run.started_at).total_seconds()
+
+    def _publish(self) -> Publication:
+        layout, destination, sql = self._order.layout, self._order.destination, self._order.sql
+        if destination is None:
+            return publish(self._connection, layout, self._run, sql)
+        from devin_warehouse.deliver import deliver  # noqa: PLC0415 it imports dlt
+
+        return deliver(self._connection, destination, layout, self._run, sql)
 
     def _count(self, table: str) -> int:
         rows: list[tuple[int]] = self._connection.execute(

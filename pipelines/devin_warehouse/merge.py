@@ -7,9 +7,6 @@ table by table, and needs a tombstone row for every empty list; measured in `mak
 
 from __future__ import annotations
 
-import logging
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,14 +22,6 @@ from devin_warehouse.tables import BY_NAME, Owner, Table
 from devin_warehouse.work_file import quoted
 
 LANDING = "landing"
-# dlt reads config.toml from the working directory only: what safety depends on is set here
-DLT_SETTINGS = {
-    "RUNTIME__DLTHUB_TELEMETRY": "false",
-    "RUNTIME__INTERCEPT_SIGNALS": "false",
-    "RESTORE_FROM_DESTINATION": "false",
-    "LOAD__RAISE_ON_FAILED_JOBS": "true",
-    "LOAD__DELETE_COMPLETED_JOBS": "true",
-}
 REJECTED = BY_NAME["rejected_records"]
 LANDED = "SELECT session_id FROM landing.content_hashes WHERE payload = {kind}"
 ABOUT_TO_GO = f"{LANDED} INTERSECT SELECT session_id FROM bookkeeping.insights_owed"
@@ -91,40 +80,24 @@ class Merger:
         kinds: Sequence[Kind],
         scope: str,
     ) -> None:
-        # most of the time of a run that finds nothing new, and so needs none of it
+        # dlt is most of the time of a run that finds nothing new, and so needs none of it
         import dlt  # noqa: PLC0415
-        from dlt.common.runtime.telemetry import stop_telemetry  # noqa: PLC0415
-        from dlt.pipeline.configuration import PipelineConfiguration  # noqa: PLC0415
 
-        from devin_warehouse.source import landing_source  # noqa: PLC0415
+        from devin_warehouse.landing import land, landing_pipeline  # noqa: PLC0415
 
-        # FULL_REFRESH and its like, which dlt would obey, may be meant for anything
-        for name in PipelineConfiguration.get_resolvable_fields():
-            os.environ.pop(name.upper(), None)
-        os.environ.update(DLT_SETTINGS)
-        # whoever asked dlt for its configuration before has started it
-        stop_telemetry()
         self._connection = connection
         self._kinds = kinds
         self._scope = scope
-        self._landing_source = landing_source
-        # whatever an earlier run left pending has been superseded by what is read now
-        shutil.rmtree(layout.dlt_folder, ignore_errors=True)
+        self._land = land
         self.forget()
-        self._pipeline = dlt.pipeline(
-            "devin_warehouse",
-            pipelines_dir=str(layout.dlt_folder),
-            destination=dlt.destinations.duckdb(connection),
-            dataset_name=LANDING,
+        self._pipeline = landing_pipeline(
+            dlt.destinations.duckdb(connection), LANDING, layout.dlt_folder
         )
-        # it warns of each JSON column, which Arrow can only bring as text, and shows a traceback
-        # for each of its tries; what comes of them is raised all the same
-        logging.getLogger("dlt").setLevel(logging.CRITICAL)
 
     def land(self, package: Package) -> None:
         """Bring the package's rows into the landing schema, typed; nothing is merged yet."""
         filled = [(table, rows) for table, rows in package if rows.num_rows]
-        self._pipeline.run(self._landing_source(filled), loader_file_format="parquet")
+        self._land(self._pipeline, filled)
         filled.clear()
 
     def merge(self, package: Package, observed_at: datetime) -> bool:

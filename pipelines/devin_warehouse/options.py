@@ -16,6 +16,7 @@ from devin_warehouse import settings
 from devin_warehouse.errors import Misuse
 
 if TYPE_CHECKING:
+    from devin_warehouse.destination import Destination
     from devin_warehouse.directories import Names
     from devin_warehouse.feed import Connection
     from devin_warehouse.layout import Layout
@@ -142,6 +143,7 @@ NoRecheck = Annotated[bool, _option("--no-recheck", help="No re-check in this ru
 RecheckRequests = Annotated[int | None, _setting("recheck_requests", panel=HOW, metavar="N", min=0)]
 Wait = Annotated[str | None, _setting("wait", panel=HOW, metavar="DURATION")]
 
+ToDestination = Annotated[str | None, _setting("destination", panel=STORED, metavar="NAME")]
 Redact = Annotated[list[str] | None, _setting("redact", panel=STORED, metavar="COLUMN=RULE")]
 OrganizationsCsv = Annotated[
     Path | None, _setting("organizations_csv", panel=STORED, metavar="PATH")
@@ -217,6 +219,16 @@ def price_of(text: str | None) -> Price | None:
     if not found:
         raise Misuse(f"--acu-price {price!r}: not understood; write it as in 2.25 or 2.25 EUR.")
     return Price(float(found[1]), found[2] or "USD")
+
+
+def destination_of(name: str | None) -> Destination | None:
+    """Where to publish, None for the file; raises Misuse where a warehouse cannot be kept."""
+    named = settings.resolved("destination", name)
+    if named == "duckdb":
+        return None
+    from devin_warehouse.destination import Destination
+
+    return Destination(named)
 
 
 def sql_of(folder: Path | None) -> Sql:

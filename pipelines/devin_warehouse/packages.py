@@ -219,6 +219,10 @@ class Packages:
 
     def _forget_healed(self) -> bool:
         """Sessions that were read leave the lists of the unreadable and of the deleted."""
+        bookkeeping.note_unpublished(
+            self._connection,
+            "SELECT session_id FROM devin.deleted_sessions SEMI JOIN met USING (session_id)",
+        )
         left = 0
         for kind in self._feed.kinds:
             left += self._changed(HEALED, [list(_healed_by(kind)), kind.name])

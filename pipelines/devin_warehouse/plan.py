@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from devin_warehouse.api import v2, v3
 from devin_warehouse.directories import USERS, Names
@@ -15,6 +16,9 @@ from devin_warehouse.redaction import Policy
 from devin_warehouse.sql_files import Sql
 from devin_warehouse.windows import Window
 
+if TYPE_CHECKING:
+    from devin_warehouse.destination import Destination
+
 RECHECK_REQUESTS = 20
 FILTERS = {v2.VERSION: v2.FILTERS, v3.VERSION: v3.FILTERS}
 
@@ -23,7 +27,7 @@ FILTERS = {v2.VERSION: v2.FILTERS, v3.VERSION: v3.FILTERS}
 class Order:
     """What a load is asked to do; `connection.filters` say which sessions, these which times.
 
-    `names` are those that files tell, by table.
+    `names` are those that files tell, by table. Without a destination the file is published.
     """
 
     layout: Layout
@@ -40,6 +44,7 @@ class Order:
     sql: Sql = field(default_factory=Sql.of)
     policy: Policy = field(default_factory=Policy)
     names: Mapping[str, Names] = field(default_factory=dict)
+    destination: Destination | None = None
 
     def __post_init__(self) -> None:
         if self.is_full and (self.since or self.until or self.connection.filters.is_narrowed):
@@ -73,6 +78,11 @@ class Order:
         named += ["--no-insights"] if version == "v2" and not self.with_insights else []
         if named:
             raise Misuse(f"API {version} has nothing for {', '.join(named)}; v3 does.")
+
+    @property
+    def place(self) -> str:
+        """Where it publishes, for people."""
+        return self.destination.name if self.destination else self.layout.database.name
 
     @property
     def mode(self) -> str:

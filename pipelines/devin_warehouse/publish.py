@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ import duckdb
 import pendulum
 
 from devin_warehouse import __version__
-from devin_warehouse.checks import run_checks
+from devin_warehouse.checks import Result, run_checks
 from devin_warehouse.copying import NotACopy, bring_up_to_date, write_anew
 from devin_warehouse.errors import CheckFailed, Misuse
 from devin_warehouse.layout import Layout, local_resources
@@ -72,7 +72,7 @@ def publish(
     file that was published before stays.
     """
     now = pendulum.now("UTC")
-    if not _is_due(connection, layout, now, sql.fingerprint):
+    if layout.database.exists() and not is_due(connection, layout.target, now, sql.fingerprint):
         return Publication()
     allow(connection, LEAST_MEMORY)
     before = layout.target if _is_kept(connection) else None
@@ -94,20 +94,20 @@ def publish(
     return Publication(is_new=True, warnings=tuple(warnings))
 
 
-def _is_due(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, now: datetime, fingerprint: str
+def is_due(
+    connection: duckdb.DuckDBPyConnection, target: str | None, now: datetime, fingerprint: str
 ) -> bool:
+    """Whether something has changed since that target was published, if it was the last."""
     row = connection.execute(
         "SELECT data_version, published_version, published_at, target, software_version, "
         "sql_fingerprint FROM bookkeeping.publication"
     ).fetchall()[0]
-    data_version, published_version, published_at, target, software, published_sql = row
-    return (
+    data_version, published_version, published_at, published, software, published_sql = row
+    return bool(
         data_version != published_version
         or software != __version__
         or published_sql != fingerprint
-        or target != layout.target
-        or not layout.database.exists()
+        or published != target
         # whichever way the clock was off
         or abs(naive(now) - published_at) >= LEDGER_AGE
     )
@@ -203,19 +203,31 @@ def _note(
     *,
     is_anew: bool,
 ) -> None:
-    """Remember what has been published, and that nothing waits for it any more."""
+    """Remember what has been written, and that nothing waits for it any more."""
     written = target.stat()
     with transaction(connection):
+        note_publication(connection, target.name, now, sql.fingerprint, warnings)
         connection.execute(
-            "UPDATE bookkeeping.publication SET published_version = data_version, "
-            "published_at = ?, target = ?, software_version = ?, sql_fingerprint = ?, "
-            "warnings = ?, written_bytes = if(?, ?, written_bytes), modified_ns = ?",
-            [
-                *(naive(now), target.name, __version__, sql.fingerprint, json.dumps(warnings)),
-                *(is_anew, written.st_size, written.st_mtime_ns),
-            ],
+            "UPDATE bookkeeping.publication SET written_bytes = if(?, ?, written_bytes), "
+            "modified_ns = ?",
+            [is_anew, written.st_size, written.st_mtime_ns],
         )
-        connection.execute("DELETE FROM bookkeeping.unpublished")
+
+
+def note_publication(
+    connection: duckdb.DuckDBPyConnection,
+    target: str,
+    now: datetime,
+    fingerprint: str,
+    warnings: list[str],
+) -> None:
+    """Remember where all that is committed has been published, with which SQL."""
+    connection.execute(
+        "UPDATE bookkeeping.publication SET published_version = data_version, published_at = ?, "
+        "target = ?, software_version = ?, sql_fingerprint = ?, warnings = ?",
+        [naive(now), target, __version__, fingerprint, json.dumps(warnings)],
+    )
+    connection.execute("DELETE FROM bookkeeping.unpublished")
 
 
 def _check(connection: duckdb.DuckDBPyConnection, sql: Sql, *, is_anew: bool) -> list[str]:
@@ -228,6 +240,11 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: Sql, *, is_anew: bool) ->
     if partial:
         with cut_down(connection):
             results += run_checks(connection, partial)
+    return warnings_of(results)
+
+
+def warnings_of(results: Iterable[Result]) -> list[str]:
+    """What checks warn of, in sentences; raises CheckFailed if one of severity error found rows."""
     found = [result for result in results if result.found]
     fatal = [result.sentence for result in found if result.is_fatal]
     if fatal:

@@ -56,6 +56,12 @@ SETTINGS = {
         ),
         Setting("wait", "0s", "How long to wait for another load, or a reader of the work file."),
         Setting(
+            "destination",
+            "duckdb",
+            "Where to publish: duckdb, the file; postgres, ducklake, or another destination of "
+            "dlt's, with dlt's credentials.",
+        ),
+        Setting(
             "redact",
             "",
             "Columns to drop, hash or cut short before anything is stored, as in "

@@ -1,8 +1,4 @@
-"""The dlt side: `devin_source` for pipelines of other people, `landing_source` for `load`.
-
-Both yield Arrow tables whose columns are declared in tables.py, so that dlt guesses no type: an
-ACU figure that is whole at first would become BIGINT otherwise, and 1.5 be stored as 2.
-"""
+"""`devin_source`, for dlt pipelines of other people: the API tables, incrementally."""
 
 from __future__ import annotations
 
@@ -22,20 +18,13 @@ from devin_warehouse.errors import Unavailable
 from devin_warehouse.events import Due, Event, Failed, Records
 from devin_warehouse.explode import arrow_schema, explode, rejected_rows
 from devin_warehouse.feed import Connection, open_feed, version_of
+from devin_warehouse.landing import dlt_columns
 from devin_warehouse.payloads import Kind, Record, session_id
 from devin_warehouse.tables import BY_NAME, Column, Table, Type
 from devin_warehouse.times import parse_duration, parse_time
 from devin_warehouse.windows import Window
 
 BATCH_SESSIONS = 1_000
-DLT_TYPES: dict[Type, dict[str, Any]] = {
-    Type.TEXT: {"data_type": "text"},
-    Type.DOUBLE: {"data_type": "double"},
-    Type.BIGINT: {"data_type": "bigint"},
-    Type.BOOLEAN: {"data_type": "bool"},
-    Type.TIMESTAMP: {"data_type": "timestamp", "timezone": False},
-    Type.JSON: {"data_type": "json"},
-}
 # dlt's delete-insert removes all rows of the sessions that a package brings; a tombstone row brings
 # a session whose list is empty. Measured as right for lists that shrink to nothing, and not to be
 # combined with merge_key: that turns into an OR join.
@@ -141,21 +130,6 @@ class _FirstRead:
         return [Due(sid, at, rank) for rank, (sid, at) in enumerate(by_time)]
 
 
-@dlt.source(name="devin", section="devin")
-def landing_source(tables: Any) -> DltResource:  # noqa: ANN401 dlt would resolve a typed argument
-    """Pairs of a Table and its rows, appended under their own names and with their own types."""
-
-    @dlt.resource(name="package")
-    def package() -> Iterator[Any]:
-        for table, rows in tables:
-            hints = dlt.mark.make_hints(
-                table_name=table.name, write_disposition="append", columns=_dlt_columns(table)
-            )
-            yield dlt.mark.with_hints(rows, hints, create_table_variant=True)
-
-    return package
-
-
 def _tables(
     events: Iterable[Event], is_wanted: Callable[[Kind, Record], bool], now: datetime
 ) -> Iterator[Any]:
@@ -187,7 +161,7 @@ def _with_hints(tables: Mapping[str, pa.Table]) -> Iterator[Any]:
     sessions = next(tables[name]["session_id"] for name in WITH_A_ROW_EACH if name in tables)
     for name, rows in tables.items():
         table = BY_NAME[name]
-        columns = _dlt_columns(table)
+        columns = dlt_columns(table)
         if table.lists:
             columns |= {TOMBSTONE.name: {"data_type": "bool", "hard_delete": True}}
             rows = _with_tombstones(table, rows, sessions)  # noqa: PLW2901
@@ -214,10 +188,3 @@ def _with_tombstones(table: Table, rows: pa.Table, sessions: pa.ChunkedArray) ->
     )
     alive = rows.append_column(TOMBSTONE.name, pa.nulls(rows.num_rows, pa.bool_()))
     return pa.concat_tables([alive, tombstones])
-
-
-def _dlt_columns(table: Table) -> dict[str, Any]:
-    return {
-        column.name: {**DLT_TYPES[column.type], "description": column.description}
-        for column in table.columns
-    }

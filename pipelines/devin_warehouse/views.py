@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import duckdb
 
+from devin_warehouse.checks import Asked
 from devin_warehouse.errors import Misuse
 from devin_warehouse.sql_files import ANALYTICS, OUR_SCHEMAS, PREPARED, Meaning, SqlFile, located
 from devin_warehouse.tables import BY_NAME, SCHEMA, TABLES, Type
@@ -21,6 +23,14 @@ UNITS = {
     Type.JSON: "JSON",
 }
 DICTIONARY = f"{PREPARED}.metric_dictionary"
+DICTIONARY_COLUMNS = ("view_name", "column_name", "meaning", "unit", "formula")
+COMMENTS = """
+SELECT 'VIEW', format('"{}"."{}"', schema_name, view_name), comment
+FROM duckdb_views() WHERE comment IS NOT NULL
+UNION ALL
+SELECT 'COLUMN', format('"{}"."{}"."{}"', schema_name, table_name, column_name), comment
+FROM duckdb_columns() WHERE comment IS NOT NULL
+"""
 # the view that describes what a column of the same name is in the others
 LEADING = (ANALYTICS, "sessions")
 
@@ -32,10 +42,8 @@ def create_views(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]
     """
     for schema in dict.fromkeys([PREPARED, *(view.schema for view in views)]):
         connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-    connection.execute(
-        f"CREATE TABLE {DICTIONARY} "
-        "(view_name VARCHAR, column_name VARCHAR, meaning VARCHAR, unit VARCHAR, formula VARCHAR)"
-    )
+    columns = ", ".join(f"{name} VARCHAR" for name in DICTIONARY_COLUMNS)
+    connection.execute(f"CREATE TABLE {DICTIONARY} ({columns})")
     comment(connection, "TABLE", DICTIONARY, "What analytics.metric_dictionary shows.")
     for view in views:
         with blamed(view):
@@ -43,13 +51,24 @@ def create_views(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]
     _document(connection, views)
 
 
-def rehearse(views: Sequence[SqlFile]) -> None:
+@dataclass(frozen=True)
+class Descriptions:
+    """What is said of views: the rows of the dictionary; of each kind and name, the comment."""
+
+    dictionary: list[tuple[str | None, ...]]
+    comments: list[tuple[str, str, str]]
+
+
+def rehearse(views: Sequence[SqlFile]) -> Descriptions:
     """Create the views over empty tables, in memory: raises Misuse before any work is done."""
     with duckdb.connect() as connection:
         connection.execute(f"CREATE SCHEMA {SCHEMA}")
         for table in TABLES:
             connection.execute(f"CREATE TABLE {SCHEMA}.{table.name} ({ddl(table)})")
         create_views(connection, views)
+        dictionary = connection.execute(f"FROM {DICTIONARY}").fetchall()
+        comments = connection.execute(COMMENTS).fetchall()
+    return Descriptions(dictionary, comments)
 
 
 def read_whole(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]) -> None:
@@ -63,7 +82,7 @@ def read_whole(connection: duckdb.DuckDBPyConnection, views: Sequence[SqlFile]) 
                 connection.execute(f"SELECT bit_xor(hash(v)) FROM {view.full_name} AS v")
 
 
-def comment(connection: duckdb.DuckDBPyConnection, kind: str, name: str, text: str) -> None:
+def comment(connection: Asked, kind: str, name: str, text: str) -> None:
     """Say what a table, view or column is, where clients look for it."""
     connection.execute(f"COMMENT ON {kind} {name} IS {quoted(text)}")
 

@@ -1,7 +1,8 @@
 """The work file: the loader's own DuckDB, and the only place where its state lives.
 
-Schema `devin` holds the contract's tables, `bookkeeping` what only the loader needs, `landing` what
-a package brings before it is merged. Storage is pinned so that DuckDB 1.5 can open the file too.
+Schema `devin` holds the contract's tables, `bookkeeping` what only the loader needs, `delivered`
+what another database holds of some of them, `landing` what a package brings before it is merged.
+Storage is pinned so that DuckDB 1.5 can open the file too.
 """
 
 from __future__ import annotations
@@ -16,10 +17,15 @@ import duckdb
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from devin_warehouse import __version__
-from devin_warehouse.bookkeeping import BOOKKEEPING, OWE_WHAT_IS_NOT_THERE, note_change
+from devin_warehouse.bookkeeping import (
+    BOOKKEEPING,
+    DELIVERED,
+    OWE_WHAT_IS_NOT_THERE,
+    note_change,
+)
 from devin_warehouse.errors import Locked, Misuse, OutOfResources, WarehouseError
 from devin_warehouse.layout import Layout, local_resources
-from devin_warehouse.tables import BY_NAME, CONTRACT_VERSION, SCHEMA, TABLES, Table
+from devin_warehouse.tables import BY_KEY, CONTRACT_VERSION, HISTORY, SCHEMA, TABLES, Table
 
 STORAGE_VERSION = "v1.5.0"
 NO_ROOM = (
@@ -219,6 +225,7 @@ def quoted(text: str | Path) -> str:
 def _all_tables() -> Iterable[tuple[str, Table]]:
     yield from ((SCHEMA, table) for table in TABLES)
     yield from (("bookkeeping", table) for table in BOOKKEEPING)
+    yield from ((DELIVERED, table) for table in BY_KEY)
 
 
 def _columns(
@@ -281,11 +288,12 @@ def _adopt_history(connection: duckdb.DuckDBPyConnection, layout: Layout) -> Non
     if layout.target is None or known == layout.target:
         return
     connection.execute(f"ATTACH {quoted(layout.database)} AS published (READ_ONLY)")
-    for name in ("session_versions", "pull_request_states"):
-        key = " AND ".join(f"old.{k} IS NOT DISTINCT FROM new.{k}" for k in BY_NAME[name].key)
+    for table in HISTORY:
+        name = f"{SCHEMA}.{table.name}"
+        key = " AND ".join(f"old.{k} IS NOT DISTINCT FROM new.{k}" for k in table.key)
         connection.execute(
-            f"INSERT INTO work.{SCHEMA}.{name} BY NAME FROM published.{SCHEMA}.{name} AS new "
-            f"WHERE NOT EXISTS (FROM work.{SCHEMA}.{name} AS old WHERE {key})"
+            f"INSERT INTO work.{name} BY NAME FROM published.{name} AS new "
+            f"WHERE NOT EXISTS (FROM work.{name} AS old WHERE {key})"
         )
     connection.execute("DETACH published")
 

@@ -58,8 +58,8 @@ counts as (
         count(*) as analysed_sessions_count,
         count(*) filter (where has_feedback) as sessions_with_feedback_count,
         cast(sum(feedback_items_count) as bigint) as feedback_items_count,
-        avg(original_prompt_length) as avg_original_prompt_length,
-        avg(suggested_prompt_length) as avg_suggested_prompt_length,
+        avg(cast(original_prompt_length as double)) as avg_original_prompt_length,
+        avg(cast(suggested_prompt_length as double)) as avg_suggested_prompt_length,
         count(*) filter (where has_feedback and has_pull_request)
             as sessions_with_pr_with_feedback_count,
         count(*) filter (where has_feedback and is_productive)
