@@ -35,7 +35,7 @@ LAYERS = (
     "reach",
     "copying",
     "publish delivered_views",
-    "deliver",
+    "deliver export",
     "intake report.page",
     "packages summary",
     "load",

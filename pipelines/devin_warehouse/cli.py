@@ -201,6 +201,20 @@ def check(
         raise typer.Exit(7)
 
 
+@app.command(name="export", epilog=_examples("export /data/devin"))
+def export_tables(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made a link to the export.")],
+    database: options.Database = None,
+    log_format: options.Format = options.LogFormat.TEXT,
+) -> None:
+    """Write the tables as Parquet, by month, for other engines; only what has changed."""
+    from devin_warehouse import console
+    from devin_warehouse.export import export
+
+    exported = export(options.layout_of(database), folder)
+    console.show_export(exported, folder, log_format)
+
+
 @app.command(
     name="report",
     epilog=_examples("report", "report --output /srv/www/devin.html --acu-price '2.25 EUR'"),

@@ -27,6 +27,7 @@ from devin_warehouse.summary import Summary
 if TYPE_CHECKING:
     from devin_warehouse.checks import Result
     from devin_warehouse.doctor import Finding
+    from devin_warehouse.export import Exported
     from devin_warehouse.preview import Preview
 
 Report = Callable[[Progress], None]
@@ -86,6 +87,19 @@ def summarize(summary: Summary, place: str, log_format: str, *, is_quiet: bool) 
     for warning in summary.warnings:
         _say(f"warning: {warning}")
     _say(f"published {place}" if summary.is_published else f"{place} is up to date")
+
+
+def show_export(exported: Exported, folder: Path, log_format: str) -> None:
+    """Say what an export did."""
+    if log_format == "json":
+        _emit({"event": "export", "path": str(folder), **asdict(exported)})
+    elif exported.is_new:
+        _say(
+            f"exported to {folder}: {_many(exported.written, 'partition')} written, "
+            f"{exported.carried_over:,} as they were"
+        )
+    else:
+        _say(f"{folder} is up to date")
 
 
 def show_status(status: Status, *, as_json: bool) -> None:
