@@ -88,6 +88,17 @@ test-servers: setup .venv-postgres/installed .venv-lake/installed ## Load into P
 		-r $< -e '.[ducklake,sandbox,test]'
 	@touch $@
 
+test-spark: setup .venv-spark/installed ## Ask Apache Spark every view over an export, and compare with DuckDB; installs 750 MB
+	.venv-spark/bin/python -m tests.servers.spark
+
+.venv-spark/installed: tests/servers/spark-requirements.txt pyproject.toml constraints.txt
+	@command -v java >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get -qq update && apt-get -qq install --no-install-recommends openjdk-17-jre-headless >/dev/null; } \
+		|| { echo "make test-spark needs Java 17: install it." >&2; exit 1; }
+	$(PYTHON) -m venv .venv-spark
+	.venv-spark/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -r $< -e '.[sandbox,test]'
+	@touch $@
+
 soak: setup ## Kill 200 loads, fill up disks, live through a year and through 300 histories; takes an hour
 	$(BIN)/python -m tests.soak.kills
 	$(BIN)/python -m tests.soak.full_disk
@@ -113,4 +124,4 @@ bench: setup .venv-airbyte/installed ## Measure loads beside other ways to do th
 		--disable-pip-version-check -r $< 2>.venv-airbyte/why && touch $@ \
 		|| tail -n 1 .venv-airbyte/why >&2 || true
 
-.PHONY: help setup demo load test test-clients test-superset test-report test-deploy test-servers soak audit bench
+.PHONY: help setup demo load test test-clients test-superset test-report test-deploy test-servers test-spark soak audit bench

@@ -157,10 +157,10 @@ def differing(place: Place, layout: Layout, sql: Sql) -> dict[str, tuple[Bag, Ba
         relations += [view.full_name for view in sql.views]
         for name in relations:
             query = f"SELECT {_columns(expected, name)} FROM {name}"
-            ours = _bag(expected.execute(query).fetchall(), keeps_nul=place.keeps_nul)
-            theirs = _bag(place.rows(query), keeps_nul=True)
+            ours = bag(expected.execute(query).fetchall(), keeps_nul=place.keeps_nul)
+            theirs = bag(place.rows(query), keeps_nul=True)
             missing, odd = ours - theirs, theirs - ours
-            if not _are_close(missing, odd):
+            if not are_close(missing, odd):
                 found[name] = (missing, odd)
         return found
 
@@ -174,7 +174,8 @@ def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
     )
 
 
-def _bag(rows: Iterable[tuple[Any, ...]], *, keeps_nul: bool) -> Bag:
+def bag(rows: Iterable[tuple[Any, ...]], *, keeps_nul: bool) -> Bag:
+    """Rows as often as they are there; JSON without NUL if the place keeps none."""
     return Counter(tuple(_plain(value, keeps_nul=keeps_nul) for value in row) for row in rows)
 
 
@@ -184,7 +185,7 @@ def _plain(value: Any, *, keeps_nul: bool) -> Any:
     return value
 
 
-def _are_close(some: Bag, others: Bag) -> bool:
+def are_close(some: Bag, others: Bag) -> bool:
     """Whether rows differ in fractions alone, whose sums depend on the order of their terms."""
     if some.total() != others.total():
         return False
@@ -215,7 +216,7 @@ def stored(place: Place, table: Table) -> list[tuple[Any, ...]]:
 
 
 def rows_of(place: Place, table: str) -> Bag:
-    return _bag(stored(place, BY_NAME[table]), keeps_nul=True)
+    return bag(stored(place, BY_NAME[table]), keeps_nul=True)
 
 
 def copied(place: Place) -> duckdb.DuckDBPyConnection:

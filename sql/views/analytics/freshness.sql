@@ -35,7 +35,8 @@ select
     scopes.scope,
     scopes.watermark,
     warehouse_info.published_at,
-    date_diff('microsecond', scopes.watermark, warehouse_info.published_at) / 1000000.0
+    date_diff('microsecond', scopes.watermark, warehouse_info.published_at)
+    / cast(1000000 as double)
         as lag_at_publish_seconds,
     scopes.last_success_at,
     failures.finished_at as last_failure_at,

@@ -41,10 +41,10 @@ select
             then
                 date_diff(
                     'microsecond', states.first_open_observed_at, states.first_merged_observed_at
-                ) / 3600000000.0
+                ) / cast(3600000000 as double)
     end as observed_open_to_merged_hours,
     date_diff('microsecond', first_sessions.created_at, states.first_merged_observed_at)
-    / 3600000000.0 as upper_bound_hours
+    / cast(3600000000 as double) as upper_bound_hours
 from states
 left join first_sessions on first_sessions.pr_url = states.pr_url
 where states.first_merged_observed_at is not null

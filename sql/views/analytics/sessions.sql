@@ -67,7 +67,7 @@ select
     session_facts.num_devin_messages,
     session_facts.has_analysis,
     session_facts.created_date,
-    date_diff('microsecond', sessions.created_at, sessions.updated_at) / 1000000.0
+    date_diff('microsecond', sessions.created_at, sessions.updated_at) / cast(1000000 as double)
         as duration_seconds,
     coalesce(sessions.status in ('exit', 'error'), false) as is_terminal,
     coalesce(

@@ -3,7 +3,21 @@
 -- A session is in a group once, however often it names the value; where it names none, it is in
 -- the group '(none)'. In dimension repository only the pull requests of that repository count, in
 -- the others all of the session's.
-with listed as (
+with facts as (
+    -- once for both halves: DuckDB 1.5 waits for itself for ever where they read the view twice
+    select
+        session_id,
+        created_month,
+        created_at,
+        acus_consumed,
+        is_productive,
+        pull_requests_count,
+        own_pull_requests_count,
+        own_merged_pull_requests_count
+    from prepared.session_facts
+),
+
+listed as (
     select
         session_id,
         pr_url,
@@ -37,7 +51,7 @@ repositories as (
         coalesce(listed_repositories.own_pull_requests_count, 0) as own_pull_requests_count,
         coalesce(listed_repositories.own_merged_pull_requests_count, 0)
             as own_merged_pull_requests_count
-    from prepared.session_facts as facts
+    from facts
     left join listed_repositories on listed_repositories.session_id = facts.session_id
 )
 
@@ -53,7 +67,7 @@ select
     facts.own_pull_requests_count,
     facts.own_merged_pull_requests_count
 from prepared.session_values
-join prepared.session_facts as facts on facts.session_id = session_values.session_id
+join facts on facts.session_id = session_values.session_id
 where session_values.dimension in ('tag', 'programming_language')
 union all
 select
