@@ -54,12 +54,20 @@ def register(spark: SparkSession, export: str | Path) -> None:
     create(spark, DICTIONARY, f"SELECT * FROM VALUES {rows} AS entries ({columns})")
     for view in views:
         name = f"{view.schema}.{view.name}"
-        query = sqlglot.transpile(view.text, read="duckdb", write="spark")[0]
+        query = carried_over(view.text)
         if view.is_stored:
             spark.sql(f"DROP TABLE IF EXISTS {name}")
             spark.sql(f"CREATE TABLE {name} USING parquet AS {query}")
         else:
             create(spark, name, query)
+
+
+def carried_over(sql: str) -> str:
+    """DuckDB's SQL as Spark's."""
+    # Spark's PERCENTILE interpolates as quantile_cont does; sqlglot writes a name that it has not
+    return sqlglot.transpile(sql, read="duckdb", write="spark")[0].replace(
+        "PERCENTILE_CONT(", "PERCENTILE("
+    )
 
 
 def create(spark: SparkSession, name: str, query: str) -> None:

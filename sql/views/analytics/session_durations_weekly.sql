@@ -24,7 +24,7 @@ select
     week,
     category,
     count(*) as sessions_count,
-    percentile_cont(0.5) within group (order by duration_seconds) as median_seconds,
-    percentile_cont(0.9) within group (order by duration_seconds) as p90_seconds
+    quantile_cont(duration_seconds, 0.5) as median_seconds,
+    quantile_cont(duration_seconds, 0.9) as p90_seconds
 from sessions
 group by week, category
