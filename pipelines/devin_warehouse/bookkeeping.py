@@ -19,7 +19,7 @@ from devin_warehouse.api.listing import Filters
 from devin_warehouse.events import Due
 from devin_warehouse.ledger import naive
 from devin_warehouse.payloads import Kind
-from devin_warehouse.tables import Column, Table, Type
+from devin_warehouse.tables import BY_NAME, Column, Table, Type
 
 CONTENT_HASHES = Table(
     "content_hashes",
@@ -104,7 +104,10 @@ BOOKKEEPING = (
     NAMES_ASKED,
 )
 
-# a schema: the tables that are delivered row by row, as another database holds them
+# tables whose rows come and go one by one; and a schema: these as another database holds them
+BY_KEY = tuple(
+    BY_NAME[name] for name in ("organizations", "users", "rejected_records", "load_runs")
+)
 DELIVERED = "delivered"
 
 UNSETTLED_FOR = timedelta(days=35)

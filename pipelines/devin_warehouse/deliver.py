@@ -22,7 +22,7 @@ import pendulum
 import pyarrow as pa
 
 from devin_warehouse import __version__
-from devin_warehouse.bookkeeping import DELIVERED, loader_id
+from devin_warehouse.bookkeeping import BY_KEY, DELIVERED, loader_id
 from devin_warehouse.checks import run_checks
 from devin_warehouse.delivered_views import renew_views
 from devin_warehouse.destination import Database, Destination, destination_errors
@@ -34,7 +34,6 @@ from devin_warehouse.redacted import is_unpublished
 from devin_warehouse.seeding import is_blank, seed
 from devin_warehouse.sql_files import Sql
 from devin_warehouse.tables import (
-    BY_KEY,
     CONTRACT_VERSION,
     HISTORY,
     SCHEMA,

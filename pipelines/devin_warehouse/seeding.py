@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 import duckdb
 import pyarrow as pa
 
-from devin_warehouse.bookkeeping import DELIVERED, OWE_WHAT_IS_NOT_THERE
+from devin_warehouse.bookkeeping import BY_KEY, DELIVERED, OWE_WHAT_IS_NOT_THERE
 from devin_warehouse.destination import Database
 from devin_warehouse.explode import arrow_schema
-from devin_warehouse.tables import BY_KEY, BY_NAME, HISTORY, SCHEMA, TABLES, Table, Type
+from devin_warehouse.tables import BY_NAME, HISTORY, SCHEMA, TABLES, Table, Type
 from devin_warehouse.work_file import quoted, transaction
 
 SLICE_SESSIONS = 20_000

@@ -442,10 +442,6 @@ TABLES: tuple[Table, ...] = (
 BY_NAME = {table.name: table for table in TABLES}
 # rows of these are only ever added
 HISTORY = (BY_NAME["session_versions"], BY_NAME["pull_request_states"])
-# rows of these come and go one by one
-BY_KEY = tuple(
-    BY_NAME[name] for name in ("organizations", "users", "rejected_records", "load_runs")
-)
 
 
 def owned(version: str) -> tuple[Table, ...]:

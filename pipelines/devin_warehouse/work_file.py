@@ -19,13 +19,14 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from devin_warehouse import __version__
 from devin_warehouse.bookkeeping import (
     BOOKKEEPING,
+    BY_KEY,
     DELIVERED,
     OWE_WHAT_IS_NOT_THERE,
     note_change,
 )
 from devin_warehouse.errors import Locked, Misuse, OutOfResources, WarehouseError
 from devin_warehouse.layout import Layout, local_resources
-from devin_warehouse.tables import BY_KEY, CONTRACT_VERSION, HISTORY, SCHEMA, TABLES, Table
+from devin_warehouse.tables import CONTRACT_VERSION, HISTORY, SCHEMA, TABLES, Table
 
 STORAGE_VERSION = "v1.5.0"
 NO_ROOM = (

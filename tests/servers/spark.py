@@ -68,6 +68,7 @@ def published(folder: Path, sessions: int) -> Layout:
     else:
         layout.make_folder()
         with open_work_file(layout) as connection:
+            connection.execute("SET memory_limit = '8GB'")  # a load never sees so many at once
             publish(connection, layout, fill(connection, world), Sql.of())
     return layout
 
