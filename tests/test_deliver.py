@@ -13,10 +13,12 @@ from dlt.destinations.exceptions import DatabaseTransientException
 
 from devin_warehouse import deliver
 from devin_warehouse.api.listing import Filters
+from devin_warehouse.bookkeeping import BY_KEY
 from devin_warehouse.destination import Destination
 from devin_warehouse.errors import CheckFailed, Misuse, OutOfResources
 from devin_warehouse.redaction import Policy
 from devin_warehouse.sql_files import Sql, SqlFile
+from devin_warehouse.tables import BY_NAME, HISTORY
 from tests.conftest import HOUR, TABLES_ALONE, Warehouse
 from tests.places import Place, differing, place_of_tests, rows_of
 from tests.test_any_history import interrupted
@@ -79,6 +81,11 @@ def test_a_life(make_warehouse: Callable[..., Warehouse], place: Place, version)
         happening()
         load(warehouse, place, ALL, **options)
         assert is_right(warehouse, place, ALL)
+
+
+def test_every_table_is_delivered():
+    tables = [*deliver.BY_SESSION, *HISTORY, *BY_KEY, BY_NAME["warehouse_info"]]
+    assert sorted(table.name for table in tables) == sorted(BY_NAME)
 
 
 def test_it_is_the_truth(warehouse: Warehouse, place: Place):
@@ -277,6 +284,14 @@ def test_a_schema_of_somebody_else_is_left_alone(
     with pytest.raises(Misuse, match="not ours"):
         load(warehouse, place)
     assert warehouse.requests == 0
+
+
+def test_a_column_that_an_older_version_did_not_know(warehouse: Warehouse, place: Place):
+    load(warehouse, place)
+    place.change("ALTER TABLE devin.sessions DROP COLUMN url")
+    warehouse.world.change(2)
+    load(warehouse, place)
+    assert is_right(warehouse, place)
 
 
 def test_v2_does_not_take_away_what_another_loader_has_over_v3(

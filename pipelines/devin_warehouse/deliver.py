@@ -141,7 +141,9 @@ def _is_there(database: Database) -> bool:
     """Whether our tables are there; raises Misuse if they are not ours, or of a later contract."""
     found = database.execute(
         "SELECT DISTINCT table_schema FROM information_schema.tables "
-        f"WHERE table_schema IN ('{SCHEMA}', '{RECORD}')"
+        # a DuckLake's catalog may be in a database that is a warehouse itself
+        "WHERE table_catalog = current_database() "
+        f"AND table_schema IN ('{SCHEMA}', '{RECORD}')"
     ).fetchall()
     schemas = {schema for (schema,) in found}
     if schemas == {SCHEMA}:
@@ -160,6 +162,7 @@ def _is_there(database: Database) -> bool:
 def _create(database: Database) -> None:
     """Create what is not there; another loader may be doing the same."""
     if _is_there(database):
+        _add_columns(database)
         return
     for schema in (SCHEMA, RECORD):
         database.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
@@ -174,6 +177,22 @@ def _create(database: Database) -> None:
     )
     database.execute(f"CREATE TABLE {VIEWS} (fingerprint VARCHAR, names VARCHAR)")
     database.execute(f"INSERT INTO {VIEWS} VALUES ('', '[]')")
+
+
+def _add_columns(database: Database) -> None:
+    """Add the columns that an older version did not know; then all is to be delivered anew."""
+    found = database.execute(
+        "SELECT table_name, column_name FROM information_schema.columns "
+        f"WHERE table_catalog = current_database() AND table_schema = '{SCHEMA}'"
+    ).fetchall()
+    known = {(table, column) for table, column in found}
+    for table in TABLES:
+        for column in table.columns:
+            if (table.name, column.name) not in known:
+                name = f"{SCHEMA}.{table.name}"
+                database.execute(f"ALTER TABLE {name} ADD COLUMN {column.name} {column.type}")
+                comment(database, "COLUMN", f"{name}.{column.name}", column.description)
+                database.execute(f"DELETE FROM {RECORD}.loaders")
 
 
 def _take_up(connection: duckdb.DuckDBPyConnection, database: Database) -> None:

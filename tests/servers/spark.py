@@ -79,6 +79,7 @@ def started(folder: Path) -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.memory": "10g",
+        "spark.driver.maxResultSize": "0",
         "spark.sql.shuffle.partitions": "8",
         "spark.sql.warehouse.dir": str(folder / "spark"),
         "spark.local.dir": str(folder),
@@ -102,25 +103,32 @@ def compared(spark: SparkSession, connection: duckdb.DuckDBPyConnection) -> int:
     names = [f"{SCHEMA}.{table.name}" for table in TABLES]
     for name in [*names, *(f"{view.schema}.{view.name}" for view in Sql.of().views)]:
         begun = time.monotonic()
-        cursor = connection.execute(f"SELECT * FROM {name}")
-        ours = bag(cursor.fetchall(), keeps_nul=True)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE ours AS FROM {name}")
         between = time.monotonic()
         frame = spark.sql(f"SELECT * FROM {name}")
-        theirs = bag((tuple(row) for row in frame.toLocalIterator()), keeps_nul=True)
+        connection.register("theirs", frame.toArrow())
         ended = time.monotonic()
-        columns = {column[0]: TYPES[str(column[1])] for column in cursor.description or []}
-        is_equal = columns == dict(frame.dtypes) and are_close(ours - theirs, theirs - ours)
+        described = connection.execute(f"DESCRIBE {name}").fetchall()
+        columns = {column: TYPES[kind] for column, kind, *_ in described}
+        missing, odd = (
+            bag(
+                connection.execute(f"FROM {one} EXCEPT ALL FROM {other}").fetchall(), keeps_nul=True
+            )
+            for one, other in (("ours", "theirs"), ("theirs", "ours"))
+        )
+        is_equal = columns == dict(frame.dtypes) and are_close(missing, odd)
         wrong += not is_equal
+        rows = connection.execute("SELECT count(*) FROM ours").fetchall()[0][0]
         shown.add_row(
             name,
-            f"{ours.total():,}",
+            f"{rows:,}",
             f"{between - begun:.2f}",
             f"{ended - between:.2f}",
             "equal" if is_equal else "[red]differs[/red]",
         )
         if not is_equal:
             console.print(name, columns, frame.dtypes, markup=False)
-            for rows in (ours - theirs, theirs - ours):
+            for rows in (missing, odd):
                 console.print([*rows][:2], markup=False)
     console.print(shown)
     return wrong
