@@ -174,8 +174,14 @@ class Database:
         """
 
         def once() -> Done:
-            with self._client.begin_transaction():
-                return work()
+            try:
+                with self._client.begin_transaction():
+                    return work()
+            except AttributeError as error:
+                # dlt has let go of a connection that broke, and rolls it back all the same
+                if self._client.native_connection is None:
+                    raise _lost(self.name, error) from error
+                raise
 
         retrying = Retrying(
             retry=retry_if_exception(_is_conflict),
@@ -192,9 +198,13 @@ def destination_errors(name: str) -> Iterator[None]:
     try:
         yield
     except DltException as error:
-        raise OutOfResources(
-            f"{name}: {_said(error)}. Nothing that was committed is lost; the next load brings it."
-        ) from error
+        raise _lost(name, error) from error
+
+
+def _lost(name: str, error: Exception) -> OutOfResources:
+    return OutOfResources(
+        f"{name}: {_said(error)}. Nothing that was committed is lost; the next load brings it."
+    )
 
 
 def _prepare_ducklake(name: str) -> None:
@@ -221,6 +231,9 @@ def _is_conflict(error: BaseException) -> bool:
 
 
 def _said(error: BaseException) -> str:
-    """What an error says in its first line, but for passwords and what dlt puts before it."""
+    """What is behind an error, in a line: without passwords and what dlt puts before it."""
+    while behind := error.__cause__ or error.__context__:
+        error = behind
     line = str(error).strip().split("\n")[0].rpartition("The actual reason given is: ")[2]
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", " ".join(line.split())).rstrip(".")
+    line = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", " ".join(line.split()))
+    return re.sub(r"(password=)\S+", r"\1***", line).rstrip(".")
