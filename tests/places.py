@@ -123,8 +123,10 @@ def place_of_tests(folder: Path, setenv: Callable[[str, str], None]) -> Place:
     return PLACES[os.environ.get("DEVIN_TEST_PLACE", "")](folder, setenv)
 
 
-def truth(layout: Layout, sql: Sql, *, keeps_nul: bool) -> duckdb.DuckDBPyConnection:
-    """Views over what a work file holds, as DuckDB computes them; warehouse_info is empty."""
+def truth(
+    layout: Layout, sql: Sql, info: Iterable[tuple[Any, ...]], *, keeps_nul: bool
+) -> duckdb.DuckDBPyConnection:
+    """Views over what a work file holds, and warehouse_info, as DuckDB computes them."""
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"ATTACH '{layout.work_file}' AS work (READ_ONLY)")
@@ -140,6 +142,8 @@ def truth(layout: Layout, sql: Sql, *, keeps_nul: bool) -> duckdb.DuckDBPyConnec
         )
         connection.execute(f"INSERT INTO {name} BY NAME SELECT {columns} FROM work.{name}")
     connection.execute("DETACH work")
+    for row in info:
+        connection.execute(f"INSERT INTO {SCHEMA}.warehouse_info VALUES (?, ?, ?)", row)
     create_views(connection, sql.views)
     return connection
 
@@ -149,9 +153,8 @@ def differing(place: Place, layout: Layout, sql: Sql) -> dict[str, tuple[Bag, Ba
 
     When it was published is told by the place.
     """
-    with truth(layout, sql, keeps_nul=place.keeps_nul) as expected:
-        for row in place.rows(f"SELECT * FROM {SCHEMA}.warehouse_info"):
-            expected.execute(f"INSERT INTO {SCHEMA}.warehouse_info VALUES (?, ?, ?)", row)
+    info = place.rows(f"SELECT * FROM {SCHEMA}.warehouse_info")
+    with truth(layout, sql, info, keeps_nul=place.keeps_nul) as expected:
         found = {}
         relations = [f"{SCHEMA}.{table.name}" for table in TABLES]
         relations += [view.full_name for view in sql.views]
