@@ -92,7 +92,8 @@ class Destination:
         """
         pipeline = landing_pipeline(self._known, dataset, folder)
         try:
-            client = pipeline.sql_client().__enter__()
+            # two that open a new DuckLake at once both try to make it
+            client = _patiently(lambda: pipeline.sql_client().__enter__())
         except Exception as error:  # the drivers' errors share no base
             raise Misuse(
                 f"--destination {self.name}: {_said(error)}. Credentials are dlt's: "
@@ -183,13 +184,18 @@ class Database:
                     raise _lost(self.name, error) from error
                 raise
 
-        retrying = Retrying(
-            retry=retry_if_exception(_is_conflict),
-            stop=stop_after_delay(PATIENCE_SECONDS),
-            wait=wait_random_exponential(multiplier=0.1, max=5),
-            reraise=True,
-        )
-        return retrying(once)
+        return _patiently(once)
+
+
+def _patiently(work: Callable[[], Done]) -> Done:
+    """Do some work, again where others were in the way."""
+    retrying = Retrying(
+        retry=retry_if_exception(_is_conflict),
+        stop=stop_after_delay(PATIENCE_SECONDS),
+        wait=wait_random_exponential(multiplier=0.1, max=5),
+        reraise=True,
+    )
+    return retrying(work)
 
 
 @contextmanager
