@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import dlt
 import pytest
 from dlt.destinations.exceptions import DatabaseTransientException
 
@@ -316,6 +317,31 @@ def test_rows_that_do_not_arrive_are_missed(
     monkeypatch.setattr(deliver._Delivery, "_rows", with_loss)
     with pytest.raises(CheckFailed, match="session_tags"):
         load(warehouse, place)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "duplicate key value violates unique constraint pg_namespace_nspname_index",
+        'relation "ducklake_metadata" already exists',
+    ],
+)
+def test_what_others_are_making_is_opened_once_it_is_there(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said
+):
+    """The two things that PostgreSQL says to all but one of those that make a DuckLake at once."""
+    original, tries = dlt.Pipeline.sql_client, []
+
+    def in_the_way(self, *arguments):
+        tries.append(arguments)
+        if len(tries) < 3:
+            raise DatabaseTransientException(OSError(said))
+        return original(self, *arguments)
+
+    monkeypatch.setattr(dlt.Pipeline, "sql_client", in_the_way)
+    with place.destination.opened(tmp_path / "state", "other") as database:
+        assert database.execute("SELECT 1").fetchall() == [(1,)]
+    assert len(tries) == 3
 
 
 def test_a_database_that_goes_away_loses_nothing(

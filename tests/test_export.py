@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -168,6 +169,46 @@ def test_what_is_not_ours_is_left_alone(loaded: Warehouse, tmp_path: Path):
     export(loaded.layout, tmp_path / "devin")
     assert is_the_warehouse(tmp_path / "devin", loaded)
     assert archive.exists()
+
+
+def test_exports_beside_each_other_do_no_harm(loaded: Warehouse, tmp_path: Path):
+    """Nor to copies that somebody keeps under a name like ours."""
+    folder, other, archive = (tmp_path / name for name in ("devin", "devin.eu", "devin.2024"))
+    for path in (other, folder):
+        export(loaded.layout, path)
+    shutil.copytree(folder, archive)
+    before = inodes(other), inodes(archive)
+    for _ in range(2):
+        loaded.world.clock.advance(HOUR)
+        loaded.world.change(5, "v3")
+        loaded.load()
+        export(loaded.layout, folder)
+    assert (inodes(other), inodes(archive)) == before
+    folder.unlink()
+    folder.symlink_to(archive.name)
+    with pytest.raises(Misuse):
+        export(loaded.layout, folder)
+
+
+def test_what_is_lost_of_an_export_is_written_anew(loaded: Warehouse, tmp_path: Path):
+    folder = tmp_path / "devin"
+    export(loaded.layout, folder)
+    shutil.rmtree(min((folder / "sessions").iterdir()))
+    (folder / "users" / "data.parquet").unlink()
+    loaded.world.clock.advance(HOUR)
+    loaded.world.change(5, "v3")
+    loaded.load()
+    export(loaded.layout, folder)
+    assert is_the_warehouse(folder, loaded)
+
+
+def test_what_a_killed_export_left_goes_even_if_nothing_is_new(loaded: Warehouse, tmp_path: Path):
+    folder = tmp_path / "devin"
+    export(loaded.layout, folder)
+    left = exporting._next(folder, folder.resolve())
+    assert export(loaded.layout, folder) == Exported(is_new=False)
+    assert not left.exists()
+    assert is_the_warehouse(folder, loaded)
 
 
 def test_one_export_at_a_time(loaded: Warehouse, tmp_path: Path):

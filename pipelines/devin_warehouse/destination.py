@@ -34,6 +34,9 @@ FILE = "duckdb"
 NEEDED_MERGES = frozenset({"delete-insert", "insert-only"})
 # how long others may keep a transaction from being committed
 PATIENCE_SECONDS = 300
+# how long one that opens a DuckLake may find another at making it, which takes a second
+OPENING_SECONDS = 30
+CONFLICTS = ("conflict", "deadlock", "could not serialize", "duplicate key")
 # \u0000 in JSON, but not a backslash and u0000; no JSON text holds the character itself
 JSON_WITHOUT_NUL = (
     r"replace(replace(replace({0}::VARCHAR, '\\', chr(0)), '\u0000', ''), chr(0), '\\')"
@@ -92,8 +95,7 @@ class Destination:
         """
         pipeline = landing_pipeline(self._known, dataset, folder)
         try:
-            # two that open a new DuckLake at once both try to make it
-            client = _patiently(lambda: pipeline.sql_client().__enter__())
+            client = _patiently(lambda: _opened(pipeline))
         except Exception as error:  # the drivers' errors share no base
             raise Misuse(
                 f"--destination {self.name}: {_said(error)}. Credentials are dlt's: "
@@ -187,11 +189,22 @@ class Database:
         return _patiently(once)
 
 
-def _patiently(work: Callable[[], Done]) -> Done:
-    """Do some work, again where others were in the way."""
+def _opened(pipeline: dlt.Pipeline) -> Any:  # noqa: ANN401
+    """An open client; two that open a new DuckLake at once both try to make its tables."""
+    return _patiently(
+        lambda: pipeline.sql_client().__enter__(), ("already exists",), OPENING_SECONDS
+    )
+
+
+def _patiently(
+    work: Callable[[], Done],
+    signs: Iterable[str] = CONFLICTS,
+    seconds: float = PATIENCE_SECONDS,
+) -> Done:
+    """Do some work, again where others were in the way, as the signs in an error tell."""
     retrying = Retrying(
-        retry=retry_if_exception(_is_conflict),
-        stop=stop_after_delay(PATIENCE_SECONDS),
+        retry=retry_if_exception(lambda error: _is_conflict(error, signs)),
+        stop=stop_after_delay(seconds),
         wait=wait_random_exponential(multiplier=0.1, max=5),
         reraise=True,
     )
@@ -229,11 +242,9 @@ def _prepare_ducklake(name: str) -> None:
         os.environ.setdefault(variable, storage)
 
 
-def _is_conflict(error: BaseException) -> bool:
+def _is_conflict(error: BaseException, signs: Iterable[str] = CONFLICTS) -> bool:
     said = str(error).lower()
-    return not isinstance(error, WarehouseError) and any(
-        sign in said for sign in ("conflict", "deadlock", "could not serialize", "duplicate key")
-    )
+    return not isinstance(error, WarehouseError) and any(sign in said for sign in signs)
 
 
 def _said(error: BaseException) -> str:

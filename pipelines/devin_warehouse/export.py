@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,12 +31,13 @@ from devin_warehouse.tables import HISTORY, SCHEMA, TABLES, Table
 from devin_warehouse.work_file import database_errors, quoted
 
 MANIFEST = "manifest.json"
-# an export has it from its first moment on, the manifest at its end
+# an export has it from its first moment on, the manifest at its end; it holds the export's name, so
+# that a copy that somebody keeps as `devin.2024` is not taken for ours
 MARK = ".devin-warehouse-export"
 PARTITION = "created_month"
 WHOLE = "data.parquet"
 MEMORY = "1GB"
-# of two different contents one in 2**64 would look alike
+# of two different contents one in 2**64 would look alike (0.0 and -0.0 are equal to SQL, and here)
 PRINTS = """
 SELECT {partition}, concat_ws(' ', count(*), bit_xor(hash(rows)), sum(hash(rows)))
 FROM {rows} AS rows GROUP BY 1
@@ -72,6 +74,7 @@ def export(layout: Layout, path: Path) -> Exported:
         _one_at_a_time(path),
     ):
         about, last = _about(connection), _last(path)
+        _remove(folder for folder in _ours(path) if not (folder / MANIFEST).exists())
         if last and read_json(last / MANIFEST).get("about") == about:
             return Exported(is_new=False)
         target = _next(path, last)
@@ -82,7 +85,8 @@ def export(layout: Layout, path: Path) -> Exported:
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             raise
-        _remove_others(path, {target, last})
+        # somebody may be reading the one before it
+        _remove(_ours(path) - {target, last})
     return exported
 
 
@@ -92,11 +96,30 @@ def _last(path: Path) -> Path | None:
         raise Misuse(f"{path}: there is no folder {path.parent}; create it first.")
     if path.is_symlink():
         target = path.with_name(path.readlink().name)
-        if path.exists() and (target / MARK).exists() and path.samefile(target):
+        if path.exists() and target in _ours(path) and path.samefile(target):
             return target
     elif not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return None
     raise Misuse(f"{path}: something that is no export of ours; nothing is written.")
+
+
+def _ours(path: Path) -> set[Path]:
+    """The exports to that path, whole or not; not those to a path `devin.eu` beside `devin`."""
+    return {
+        folder
+        for folder in path.parent.glob(f"{glob.escape(path.name)}.*")
+        if _number(path, folder) and not folder.is_symlink() and _marked(folder) == folder.name
+    }
+
+
+def _number(path: Path, folder: Path) -> int:
+    found = re.fullmatch(r"\.([1-9][0-9]*)", folder.name.removeprefix(path.name))
+    return int(found[1]) if found else 0
+
+
+def _marked(folder: Path) -> str:
+    mark = folder / MARK
+    return os.fsdecode(mark.read_bytes()) if mark.is_file() else ""
 
 
 @contextmanager
@@ -120,12 +143,12 @@ def _about(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 
 def _next(path: Path, last: Path | None) -> Path:
-    number = int(last.name.rpartition(".")[2]) + 1 if last else 1
+    number = _number(path, last) + 1 if last else 1
     while os.path.lexists(path.with_name(f"{path.name}.{number}")):
         number += 1
     target = path.with_name(f"{path.name}.{number}")
     target.mkdir()
-    (target / MARK).touch()
+    (target / MARK).write_bytes(os.fsencode(target.name))
     return target
 
 
@@ -171,7 +194,7 @@ class _Writing:
         rows = OF_SESSIONS.format(table=table.name) if is_of_sessions else whole
         changed, same = self._compared(table, PARTITION if is_of_sessions else "''", rows)
         for month in same:
-            self._carry_over(table, f"{PARTITION}={month}" if month else WHOLE)
+            self._carry_over(table, _place(month))
         if "" in changed:
             self._copy(f"FROM {whole}", self._folder / table.name / WHOLE)
         elif changed:
@@ -186,7 +209,13 @@ class _Writing:
         statement = PRINTS.format(partition=partition, rows=rows)
         prints = dict(self._connection.execute(statement).fetchall()) or {"": "0"}
         known = self._known.get(table.name, {})
-        same = sorted(name for name, told in prints.items() if known.get(name) == told)
+        last = (self._last or self._folder) / table.name
+        same = sorted(
+            name
+            for name, told in prints.items()
+            # what somebody has removed is written anew
+            if known.get(name) == told and (last / _place(name)).exists()
+        )
         changed = sorted(prints.keys() - set(same))
         self._prints[table.name] = prints
         self._exported.written += len(changed)
@@ -218,6 +247,11 @@ class _Writing:
                 shutil.copy2(source, target)
 
 
+def _place(month: str) -> str:
+    """Where the rows of a month are, or those of a table that is not by month."""
+    return f"{PARTITION}={month}" if month else WHOLE
+
+
 def _switch(path: Path, target: Path) -> None:
     """Let the path lead to the new export, in one step."""
     if path.is_dir() and not path.is_symlink():
@@ -228,8 +262,6 @@ def _switch(path: Path, target: Path) -> None:
     link.replace(path)
 
 
-def _remove_others(path: Path, kept: set[Path | None]) -> None:
-    """Remove exports of ours but the latest and the one before it: somebody may be reading it."""
-    for other in path.parent.glob(f"{glob.escape(path.name)}.*"):
-        if other not in kept and (other / MARK).exists():
-            shutil.rmtree(other)
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder)
