@@ -190,14 +190,16 @@ def test_exports_beside_each_other_do_no_harm(loaded: Warehouse, tmp_path: Path)
         export(loaded.layout, folder)
 
 
-def test_what_is_lost_of_an_export_is_written_anew(loaded: Warehouse, tmp_path: Path):
+@pytest.mark.parametrize("is_new", [False, True])
+def test_what_is_lost_of_an_export_is_written_anew(loaded: Warehouse, tmp_path: Path, is_new):
     folder = tmp_path / "devin"
     export(loaded.layout, folder)
     shutil.rmtree(min((folder / "sessions").iterdir()))
     (folder / "users" / "data.parquet").unlink()
-    loaded.world.clock.advance(HOUR)
-    loaded.world.change(5, "v3")
-    loaded.load()
+    if is_new:
+        loaded.world.clock.advance(HOUR)
+        loaded.world.change(5, "v3")
+        loaded.load()
     export(loaded.layout, folder)
     assert is_the_warehouse(folder, loaded)
 

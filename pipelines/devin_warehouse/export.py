@@ -75,7 +75,7 @@ def export(layout: Layout, path: Path) -> Exported:
     ):
         about, last = _about(connection), _last(path)
         _remove(folder for folder in _ours(path) if not (folder / MANIFEST).exists())
-        if last and read_json(last / MANIFEST).get("about") == about:
+        if last and _is_up_to_date(last, about):
             return Exported(is_new=False)
         target = _next(path, last)
         try:
@@ -140,6 +140,16 @@ def _about(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     names = ("contract_version", "software_version", "published_at")
     rows = connection.execute(f"SELECT {', '.join(names)} FROM {SCHEMA}.warehouse_info").fetchall()
     return {**dict(zip(names, map(str, rows[0]), strict=True)), "duckdb": duckdb.__version__}
+
+
+def _is_up_to_date(last: Path, about: dict[str, str]) -> bool:
+    """Whether an export is of these tables, and nobody has removed some of it."""
+    manifest = read_json(last / MANIFEST)
+    return manifest.get("about") == about and all(
+        (last / table / _place(month)).exists()
+        for table, months in manifest["prints"].items()
+        for month in months
+    )
 
 
 def _next(path: Path, last: Path | None) -> Path:
