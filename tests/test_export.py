@@ -155,6 +155,23 @@ def test_a_crash_leaves_the_last_export(
     assert len(list(tmp_path.glob("devin.*"))) == 2
 
 
+def test_interrupted_right_after_the_switch_it_is_there(
+    loaded: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder, original = tmp_path / "devin", exporting._switch
+
+    def interrupted(path: Path, target: Path) -> None:
+        original(path, target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(exporting, "_switch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            export(loaded.layout, folder)
+    assert is_the_warehouse(folder, loaded)
+    assert export(loaded.layout, folder) == Exported(is_new=False)
+
+
 def test_what_is_not_ours_is_left_alone(loaded: Warehouse, tmp_path: Path):
     file, other, link = tmp_path / "file", tmp_path / "other", tmp_path / "link"
     file.write_text("mine")

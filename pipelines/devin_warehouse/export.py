@@ -81,10 +81,10 @@ def export(layout: Layout, path: Path) -> Exported:
         try:
             exported = _Writing(connection, target, last, about).done()
             os.sync()
-            _switch(path, target)
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             raise
+        _switch(path, target)
         # somebody may be reading the one before it
         _remove(_ours(path) - {target, last})
     return exported
