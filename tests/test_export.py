@@ -230,6 +230,24 @@ def test_what_a_killed_export_left_goes_even_if_nothing_is_new(loaded: Warehouse
     assert is_the_warehouse(folder, loaded)
 
 
+def test_an_export_without_its_manifest_stays_until_the_next_is_there(
+    loaded: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "somewhere")
+
+    folder = tmp_path / "devin"
+    export(loaded.layout, folder)
+    (folder / exporting.MANIFEST).unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(exporting._Writing, "_copy", full)
+        with pytest.raises(OutOfResources):
+            export(loaded.layout, folder)
+    assert is_the_warehouse(folder, loaded)
+    assert export(loaded.layout, folder).is_new
+    assert is_the_warehouse(folder, loaded)
+
+
 def test_one_export_at_a_time(loaded: Warehouse, tmp_path: Path):
     with FileLock(tmp_path / ".devin.lock"), pytest.raises(Locked):
         export(loaded.layout, tmp_path / "devin")

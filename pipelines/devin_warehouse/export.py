@@ -74,7 +74,7 @@ def export(layout: Layout, path: Path) -> Exported:
         _one_at_a_time(path),
     ):
         about, last = _about(connection), _last(path)
-        _remove(folder for folder in _ours(path) if not (folder / MANIFEST).exists())
+        _remove(other for other in _ours(path) - {last} if not (other / MANIFEST).exists())
         if last and _is_up_to_date(last, about):
             return Exported(is_new=False)
         target = _next(path, last)
